@@ -1,0 +1,3 @@
+//! The `ringfence` binary: command line, configuration, wiring.
+
+fn main() {}
