@@ -1,0 +1,56 @@
+//! SHA-256 with the domains of RFC 6962, section 2.1: a leaf can never be taken for a node.
+
+use aws_lc_rs::digest::{self, SHA256};
+use ringfence_model::Digest;
+
+/// The hash of a leaf: SHA-256 over a zero byte and the leaf.
+pub(crate) fn leaf_hash(leaf: &[u8]) -> Digest {
+    let mut context = digest::Context::new(&SHA256);
+    context.update(&[0]);
+    context.update(leaf);
+    digest_of(context.finish())
+}
+
+/// The hash of an inner node: SHA-256 over a one byte and both children.
+pub(crate) fn node_hash(left: &Digest, right: &Digest) -> Digest {
+    let mut input = [1; 65];
+    let (_, children) = input.split_at_mut(1);
+    let (first, second) = children.split_at_mut(32);
+    first.copy_from_slice(&left.0);
+    second.copy_from_slice(&right.0);
+    sha256(&input)
+}
+
+/// Plain SHA-256; of nothing, it is the root of the empty tree.
+pub(crate) fn sha256(bytes: &[u8]) -> Digest {
+    digest_of(digest::digest(&SHA256, bytes))
+}
+
+fn digest_of(digest: digest::Digest) -> Digest {
+    Digest(digest.as_ref().try_into().expect("invariant: SHA-256 has 32 bytes"))
+}
+
+/// Lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("invariant: writing to a string cannot fail");
+        text
+    })
+}
+
+/// The bytes that lower-case hex spells; `None` where it is anything else.
+pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    text.as_bytes()
+        .chunks(2)
+        .map(|pair| match *pair {
+            [high, low] => Some(digit(high)? << 4 | digit(low)?),
+            _ => None,
+        })
+        .collect()
+}
