@@ -1,0 +1,50 @@
+//! Who the operator's own configuration names. Given at the start and fixed until the next one;
+//! agents and operators that were added later are in the log.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ringfence_model::{AgentId, Digest, Person, Ring};
+
+/// Agents and operators of the configuration.
+#[derive(Debug, Clone, Default)]
+pub struct Configured {
+    /// By id.
+    pub agents: BTreeMap<AgentId, ConfiguredAgent>,
+    /// In the order written.
+    pub operators: Vec<ConfiguredOperator>,
+}
+
+/// An agent that the configuration registers.
+#[derive(Debug, Clone)]
+pub struct ConfiguredAgent {
+    /// Who answers for it.
+    pub sponsor: Person,
+    /// Groups it is a member of.
+    pub groups: Arc<[String]>,
+    /// Its ring.
+    pub ring: Ring,
+    /// SHA-256 of its token, where it has one.
+    pub token: Option<Digest>,
+}
+
+/// An operator that the configuration registers.
+#[derive(Debug, Clone)]
+pub struct ConfiguredOperator {
+    /// Who.
+    pub person: Person,
+    /// Groups the operator is a member of.
+    pub groups: Vec<String>,
+    /// SHA-256 of the operator's token.
+    pub token: Digest,
+}
+
+/// An authenticated operator.
+#[derive(Debug, Clone)]
+pub struct Operator {
+    /// Who.
+    pub person: Person,
+    /// Groups the operator is a member of.
+    pub groups: Vec<String>,
+    pub(crate) pseudonym: String,
+}

@@ -1,0 +1,43 @@
+//! Who asks, as the transport shows it. Never taken from an argument, a header or a name that a
+//! caller sends.
+
+use ringfence_identity::Token;
+use ringfence_model::{AgentId, Person};
+
+/// What a front end saw of the caller.
+#[derive(Debug, Clone)]
+pub enum Evidence {
+    /// A bearer token. `claimed` is the agent that the caller says it is, where it says so; the
+    /// token must be that agent's.
+    Token {
+        /// The token.
+        token: Token,
+        /// Which agent it should belong to.
+        claimed: Option<AgentId>,
+    },
+    /// The peer of a Unix socket, as the kernel names it. Counts only where no agents are
+    /// configured; becomes `spiffe://local/<user>/<program>`.
+    Peer {
+        /// The operating system's user.
+        user: Person,
+        /// The name of the peer's parent executable; descriptive only.
+        program: String,
+    },
+    /// Named by the operator on the operator's own transport, such as `decide`'s input.
+    Declared {
+        /// The agent.
+        agent: AgentId,
+        /// Who answers for it.
+        sponsor: Person,
+    },
+}
+
+/// What tells one session of a credential from another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionKey {
+    /// The credential's one session.
+    Credential,
+    /// A session that the operator names; counts with [`Evidence::Declared`] alone, since an
+    /// agent could take a fresh name to wash labels and limits off.
+    Named(String),
+}
