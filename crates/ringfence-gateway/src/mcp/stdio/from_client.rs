@@ -1,0 +1,116 @@
+//! What the client says, message by message.
+
+use tokio::io::AsyncWrite;
+
+use super::calls::{Cancellation, OpenCall};
+use super::check::Asked;
+use super::{Wire, reply};
+use crate::mcp::envelope::{self, Message, Notification, Refused, Request, Response};
+use crate::mcp::method::{self, Meaning, Sender};
+
+impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
+    pub(super) fn client_line(&mut self, line: Result<&[u8], Refused>) {
+        let parsed = line.and_then(|line| {
+            if line.iter().all(u8::is_ascii_whitespace) { Ok(None) } else { envelope::parse(line).map(Some) }
+        });
+        match parsed {
+            Ok(Some(message)) => self.client_message(&message),
+            Ok(None) => {}
+            Err(refused) => self.to_client.push(&reply::refused(&refused)),
+        }
+    }
+
+    fn client_message(&mut self, message: &Message<'_>) {
+        match message {
+            Message::Request(request) => self.client_request(request),
+            Message::Notification(notification) => self.client_notification(notification),
+            Message::Response(response) => self.client_response(response),
+            // Each of a batch goes its own way; the answers come one by one.
+            Message::Batch(batch) => batch.messages.iter().for_each(|message| self.client_message(message)),
+        }
+    }
+
+    fn client_request(&mut self, request: &Request<'_>) {
+        if let Some(objection) = self.calls.objection(Sender::Client, request.id) {
+            self.to_client.push(&reply::error(request.id, -32600, objection));
+            return;
+        }
+        let meaning = match method::of_request(&self.server.name, Sender::Client, request) {
+            Ok(meaning) => meaning,
+            Err(malformed) => {
+                let code =
+                    if matches!(malformed, method::Malformed::UnknownMethod(_)) { -32601 } else { -32602 };
+                self.to_client.push(&reply::error(request.id, code, &malformed.to_string()));
+                return;
+            }
+        };
+        let actions = match meaning {
+            Meaning::Nothing => 0,
+            Meaning::Actions(actions) => actions.len(),
+            Meaning::Task(task) => {
+                if !self.calls.made_task(&task) {
+                    let reason = "no call of this connection made that task";
+                    self.to_client.push(&reply::error(request.id, -32602, reason));
+                    return;
+                }
+                0
+            }
+        };
+        if actions == 0 {
+            self.calls.open(Sender::Client, request.id, OpenCall::passing(request));
+            self.to_server.push(request.text.as_bytes());
+            return;
+        }
+        self.calls.open(Sender::Client, request.id, OpenCall::waiting(request));
+        if request.method == "tools/call" && !self.tools.suffice_for(&request.params) {
+            // Nobody has listed this tool: it is looked up now, so that the call is held against
+            // its schema. The call waits.
+            if let Some(ask) = self.tools.wait(request) {
+                self.to_server.push(ask.as_bytes());
+            }
+            return;
+        }
+        let target = self.checker.target(request, &self.tools, None);
+        self.check(Sender::Client, Asked::of_request(request), request.text, actions, target);
+    }
+
+    /// The calls that waited for the server's list of tools go on; `unlisted` says why it is not
+    /// known, where it is not.
+    pub(super) fn go_on(&mut self, unlisted: Option<&str>) {
+        for (_, text) in self.tools.take_waiting() {
+            let Ok(Message::Request(request)) = envelope::parse(text.as_bytes()) else { continue };
+            let target = self.checker.target(&request, &self.tools, unlisted);
+            // A call attempts one thing.
+            self.check(Sender::Client, Asked::of_request(&request), request.text, 1, target);
+        }
+    }
+
+    fn client_notification(&mut self, notification: &Notification<'_>) {
+        match method::of_notification(Sender::Client, notification) {
+            Ok(_) => {
+                if notification.method == "notifications/cancelled"
+                    && let Some(id) = method::cancelled(&notification.params)
+                    && self.calls.cancel(Sender::Client, id) == Cancellation::Unsent
+                {
+                    // The server never saw the request.
+                    self.tools.cancel(&id.key());
+                    return;
+                }
+                self.to_server.push(notification.text.as_bytes());
+            }
+            Err(malformed) => {
+                tracing::warn!(server = self.server.name, %malformed, "a notification was dropped");
+            }
+        }
+    }
+
+    /// The client's answer to something that the server asked.
+    fn client_response(&mut self, response: &Response<'_>) {
+        let Some(mut call) = response.id.and_then(|id| self.calls.answered(Sender::Server, id)) else {
+            tracing::warn!(server = self.server.name, "the client answered what nobody asked; dropped");
+            return;
+        };
+        call.settle(response, None);
+        self.to_server.push(response.text.as_bytes());
+    }
+}

@@ -1,0 +1,17 @@
+//! What an agent, a server and a policy rely on from the data plane. Cases that
+//! other languages can run stand in `tests/cases/mcp/`.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::string_slice,
+    reason = "helpers of tests fail as tests do; clippy exempts only the test functions themselves"
+)]
+
+mod cases;
+mod edit;
+mod envelope;
+mod lines;
+mod method;
+mod schema;
+mod stdio;

@@ -1,0 +1,11 @@
+//! The wrapper between a scripted client and a scripted server, over the real guard and log.
+
+mod asking;
+mod calls;
+mod ends;
+mod floods;
+mod lists;
+mod passing;
+mod stopping;
+mod upstream;
+mod world;
