@@ -1,0 +1,275 @@
+//! One wrapped MCP server: the client's streams arrive over the socket, the server is started
+//! and held here, and everything between them goes through the guard.
+
+mod streams;
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+
+use ringfence_gateway::mcp::stdio::{self, Server};
+use ringfence_guard::{Denied, Evidence, Session, SessionKey, sha256};
+use ringfence_identity::Token;
+use ringfence_model::{Assurance, Confinement, Need};
+use ringfence_policy::{PolicySet, Source, stock};
+use ringfence_sandbox::{Command, Exit, Features, Running, prepare};
+use rustix::pipe::{PipeFlags, pipe_with};
+use tokio::io::{AsyncReadExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::sync::mpsc;
+
+use crate::peer::Peer;
+use crate::protocol::{Answer, McpRequest};
+use crate::serve::{Served, say};
+
+/// Why a server is not wrapped.
+#[derive(Debug, thiserror::Error)]
+enum NotWrapped {
+    #[error("{0}")]
+    Denied(Box<Denied>),
+    #[error(
+        "an operator stopped this before it was started; `ringfence kill --list` shows the kills in force"
+    )]
+    Killed,
+    #[error("{0}")]
+    Refused(String),
+    #[error(transparent)]
+    Sandbox(#[from] ringfence_sandbox::Refused),
+    #[error("the server's pipes cannot be made")]
+    Pipes(#[source] io::Error),
+    #[error("the client's streams cannot be used")]
+    Streams(#[source] io::Error),
+}
+
+/// Serves one `ringfence mcp` until its server or its client ends.
+pub(crate) async fn mcp(
+    served: &Arc<Served>,
+    peer: Peer,
+    wanted: McpRequest,
+    mut stream: BufReader<UnixStream>,
+) -> io::Result<()> {
+    // The client sends its files only now, so that nothing of them is read ahead.
+    say(&mut stream, &Answer::Done(serde_json::Value::Null)).await?;
+    let files = streams::receive(stream.get_mut()).await?;
+    let answer = match wrapped(served, peer, wanted, files, &mut stream).await {
+        Ok(exit) => exit,
+        Err(NotWrapped::Denied(denied)) => Answer::No(denied.to_string()),
+        Err(killed @ NotWrapped::Killed) => Answer::No(killed.to_string()),
+        Err(error) => {
+            let mut message = error.to_string();
+            let mut cause = std::error::Error::source(&error);
+            while let Some(error) = cause {
+                message.push_str(&format!(": {error}"));
+                cause = error.source();
+            }
+            Answer::Failed(message)
+        }
+    };
+    say(&mut stream, &answer).await
+}
+
+async fn wrapped(
+    served: &Arc<Served>,
+    peer: Peer,
+    mut wanted: McpRequest,
+    files: [OwnedFd; 3],
+    stream: &mut BufReader<UnixStream>,
+) -> Result<Answer, NotWrapped> {
+    let settings = served.settings(&mut wanted)?;
+    let session = session(served, peer, &wanted).await?;
+    let server = Server {
+        name: wanted.server.clone(),
+        identity: sha256(wanted.command.join("\0").as_bytes()),
+        trusted: settings.trusted,
+        schema: settings.schema,
+    };
+    let [client_in, client_out, client_err] = files;
+    let (child_in, to_child) =
+        pipe_with(PipeFlags::CLOEXEC).map_err(|error| NotWrapped::Pipes(error.into()))?;
+    let (from_child, child_out) =
+        pipe_with(PipeFlags::CLOEXEC).map_err(|error| NotWrapped::Pipes(error.into()))?;
+    let command = command(&wanted, child_in, child_out, client_err)?;
+    let (running, features) = match start(command, session.clone()).await {
+        Err(_) if session.is_killed() => return Err(NotWrapped::Killed),
+        started => started?,
+    };
+    tracing::info!(server = %server.name, session = session.id(), pid = running.pid(), ?features, "wrapped");
+
+    let killer = running.killer();
+    let ended = streams::Ended::watch(running.as_fd().try_clone_to_owned().map_err(NotWrapped::Streams)?)
+        .map_err(NotWrapped::Streams)?;
+    let client = (
+        streams::reader(client_in).map_err(NotWrapped::Streams)?,
+        streams::writer(client_out).map_err(NotWrapped::Streams)?,
+    );
+    let upstream = (
+        streams::reader(from_child).map_err(NotWrapped::Streams)?,
+        streams::writer(to_child).map_err(NotWrapped::Streams)?,
+    );
+    let (notices, mut heard) = mpsc::channel(16);
+    let mut proxy = tokio::spawn(stdio::proxy(session.clone(), server, client, upstream, notices));
+    let mut byte = [0u8; 1];
+    let mut message = None;
+    let mut kills = session.kills();
+    loop {
+        tokio::select! {
+            biased;
+            () = ended.reached() => break,
+            killed = session.killed(&mut kills) => {
+                message = Some(killed);
+                killer.kill();
+                break;
+            }
+            // The client says nothing more; when its socket ends, it is gone.
+            read = stream.read(&mut byte) => {
+                if !matches!(read, Ok(1..)) {
+                    killer.kill();
+                    break;
+                }
+            }
+            Some(notice) = heard.recv() => {
+                if say(stream, &Answer::Notice(notice)).await.is_err() {
+                    killer.kill();
+                    break;
+                }
+            }
+            finished = &mut proxy => {
+                match finished {
+                    Ok(end) => message = end.message,
+                    Err(error) => message = Some(format!("the connection broke: {error}")),
+                }
+                // The server was told (its input is closed); it has a moment to end by itself.
+                streams::give_time(&ended, &running).await;
+                killer.kill();
+                break;
+            }
+        }
+    }
+    let exit = tokio::task::spawn_blocking(move || running.wait())
+        .await
+        .map_err(|error| NotWrapped::Streams(io::Error::other(error)))?;
+    // What the server said last still goes through before the streams close.
+    if !proxy.is_finished() {
+        let drained = tokio::time::timeout(std::time::Duration::from_secs(2), &mut proxy).await;
+        if drained.is_err() {
+            proxy.abort();
+        }
+    }
+    Ok(Answer::Exited { code: code(exit), message })
+}
+
+/// What the configuration says of one server.
+#[derive(Debug, Clone, Copy)]
+pub struct ServerSettings {
+    /// Whether it is believed what it says of its own tools.
+    pub trusted: bool,
+    /// What happens to arguments that do not fit its schemas.
+    pub schema: stdio::Schema,
+}
+
+impl Served {
+    /// A server of the configuration runs where and with what the configuration says: the same
+    /// words in another folder could be another program, and would be trusted as this one.
+    fn settings(&self, wanted: &mut McpRequest) -> Result<ServerSettings, NotWrapped> {
+        if let Some(server) = self.servers.get(&wanted.server) {
+            if server.command != wanted.command {
+                return Err(NotWrapped::Refused(format!(
+                    "the configuration gives the name `{}` to another command; choose another name with --server",
+                    wanted.server
+                )));
+            }
+            wanted.cwd = server.cwd.clone();
+            wanted.env.retain(|(name, _)| !server.env.contains_key(name));
+            wanted.env.extend(server.env.iter().map(|(name, value)| (name.clone(), value.clone())));
+            return Ok(server.settings);
+        }
+        Ok(ServerSettings { trusted: false, schema: stdio::Schema::Enforce })
+    }
+}
+
+async fn session(served: &Served, peer: Peer, wanted: &McpRequest) -> Result<Session, NotWrapped> {
+    let evidence = match &wanted.agent {
+        Some((id, token)) => {
+            let token: Token = token
+                .0
+                .parse()
+                .map_err(|error| NotWrapped::Refused(format!("the agent's token is {error}")))?;
+            let claimed = id
+                .parse()
+                .map_err(|error: ringfence_model::BadAgentId| NotWrapped::Refused(error.to_string()))?;
+            Evidence::Token { token, claimed: Some(claimed) }
+        }
+        None => peer.evidence(),
+    };
+    let session = served
+        .guard
+        .session(evidence, SessionKey::Credential, Assurance::Cooperative)
+        .await
+        .map_err(|denied| NotWrapped::Denied(Box::new(denied)))?;
+    if served.guard.policies() > 0 {
+        if wanted.profile.is_some() || wanted.observe {
+            return Err(NotWrapped::Refused(
+                "the monitor has policies, so --profile and --observe do not count here; change the configuration, or name another folder with --data".to_owned(),
+            ));
+        }
+        return Ok(session);
+    }
+    let Some(name) = &wanted.profile else {
+        return Err(NotWrapped::Refused(format!(
+            "no policy is loaded, so everything would be denied; name a configuration with --config, or a profile with --profile: {}",
+            stock().iter().map(|profile| profile.name).collect::<Vec<_>>().join(", ")
+        )));
+    };
+    let profile = stock().iter().find(|profile| profile.name == name).ok_or_else(|| {
+        NotWrapped::Refused(format!(
+            "there is no profile `{name}`; choose from {}",
+            stock().iter().map(|profile| profile.name).collect::<Vec<_>>().join(", ")
+        ))
+    })?;
+    let loaded = PolicySet::load(&[Source { name: profile.name, text: profile.text }])
+        .map_err(|_| NotWrapped::Refused(format!("the profile `{name}` does not load")))?;
+    Ok(session.under(loaded.set, wanted.observe))
+}
+
+fn command(
+    wanted: &McpRequest,
+    stdin: OwnedFd,
+    stdout: OwnedFd,
+    stderr: OwnedFd,
+) -> Result<Command, NotWrapped> {
+    let mut words = wanted.command.iter().map(OsString::from);
+    let program =
+        words.next().ok_or_else(|| NotWrapped::Refused("there is no command to wrap".to_owned()))?;
+    Ok(Command {
+        program,
+        args: words.collect(),
+        cwd: wanted.cwd.clone(),
+        env: wanted.env.iter().map(|(name, value)| (name.into(), value.into())).collect(),
+        stdin,
+        stdout,
+        stderr,
+    })
+}
+
+async fn start(command: Command, session: Session) -> Result<(Running, Features), NotWrapped> {
+    let begun = tokio::task::spawn_blocking(move || {
+        let confinement = Confinement { processes: Need::Preferred };
+        let held = prepare(command, &confinement, Path::new("/proc/self/exe"))?;
+        let features = held.features().clone();
+        // The last look: a kill since the client connected means that nothing is executed.
+        let running = held.release(|| !session.is_killed())?;
+        Ok::<_, ringfence_sandbox::Refused>((running, features))
+    });
+    Ok(begun.await.map_err(|error| NotWrapped::Streams(io::Error::other(error)))??)
+}
+
+/// As shells have it.
+fn code(exit: Exit) -> i32 {
+    match exit {
+        Exit::Code(code) => code,
+        Exit::Signal(signal) => 128 + signal,
+        Exit::Killed => 137,
+    }
+}

@@ -1,0 +1,236 @@
+//! The monitor's own loop: one task for each client, an end when nobody needs it.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use ringfence_audit::Log;
+use ringfence_guard::Guard;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::VERSION;
+use crate::attach::{self, ServerSettings};
+use crate::data::DataDir;
+use crate::open::Monitor;
+use crate::peer::Peer;
+use crate::protocol::{ANY_VERSION, Answer, Hello, Request, Welcome};
+
+mod operate;
+mod records;
+
+/// The longest request, in bytes.
+const MAX_REQUEST: u64 = 1024 * 1024;
+/// How often the cache is brought forward, and what has had its time is let go of.
+const CACHE_EVERY: Duration = Duration::from_secs(2);
+
+/// The monitor cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The socket.
+    #[error("the socket {0} cannot be made")]
+    Socket(PathBuf, #[source] io::Error),
+}
+
+/// What every client's task needs.
+pub(crate) struct Served {
+    pub(crate) guard: Guard,
+    pub(crate) log: Log,
+    pub(crate) data: DataDir,
+    pub(crate) servers: BTreeMap<String, ConfiguredServer>,
+    setup: String,
+    clients: AtomicUsize,
+    left: Notify,
+    stop: Notify,
+    /// It was told to end: who connects now is to wait for the next one.
+    stopping: AtomicBool,
+}
+
+/// How a monitor serves.
+#[derive(Debug, Clone)]
+pub struct Serving {
+    /// Names the configuration; a client that names another is refused.
+    pub setup: String,
+    /// After how long without a client it ends; never where there is none.
+    pub idle: Option<Duration>,
+    /// The servers that the configuration names.
+    pub servers: BTreeMap<String, ConfiguredServer>,
+}
+
+/// A server that the configuration names.
+#[derive(Debug, Clone)]
+pub struct ConfiguredServer {
+    /// Its program and arguments.
+    pub command: Vec<String>,
+    /// Where it runs, whatever the client's working directory is.
+    pub cwd: PathBuf,
+    /// What its environment has besides, or instead of, the client's.
+    pub env: BTreeMap<String, String>,
+    /// What else is said of it.
+    pub settings: ServerSettings,
+}
+
+/// Serves clients until nobody has needed the monitor for a while, or it is told to stop.
+///
+/// # Errors
+/// The socket cannot be made.
+pub async fn serve(mut monitor: Monitor, data: DataDir, serving: Serving) -> Result<Monitor, ServeError> {
+    let listener = listen(&data)?;
+    let served = Arc::new(Served {
+        guard: monitor.guard.clone(),
+        log: monitor.log.clone(),
+        data: data.clone(),
+        servers: serving.servers,
+        setup: serving.setup,
+        clients: AtomicUsize::new(0),
+        left: Notify::new(),
+        stop: Notify::new(),
+        stopping: AtomicBool::new(false),
+    });
+    let mut since = Instant::now();
+    let mut cache = tokio::time::interval(CACHE_EVERY);
+    loop {
+        let idle = served.clients.load(Ordering::SeqCst) == 0;
+        let end = since + serving.idle.unwrap_or(Duration::MAX / 4).min(Duration::from_secs(86_400 * 365));
+        tokio::select! {
+            biased;
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    served.clients.fetch_add(1, Ordering::SeqCst);
+                    let served = Arc::clone(&served);
+                    tokio::spawn(async move {
+                        if let Err(error) = client(&served, stream).await {
+                            tracing::debug!(%error, "a client left");
+                        }
+                        served.clients.fetch_sub(1, Ordering::SeqCst);
+                        served.left.notify_one();
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a client could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            },
+            () = served.left.notified() => since = Instant::now(),
+            () = served.stop.notified() => break,
+            () = tokio::time::sleep_until(end), if idle && serving.idle.is_some() => break,
+            _ = cache.tick() => {
+                served.guard.sweep();
+                monitor = keep_cache(monitor).await;
+            }
+        }
+    }
+    // Nobody can reach it from here on; whoever tries starts the next one.
+    drop(listener);
+    if let Err(error) = std::fs::remove_file(data.socket()) {
+        tracing::debug!(%error, "the socket was gone already");
+    }
+    Ok(monitor)
+}
+
+/// The cache is written by a thread that may wait for the disk.
+async fn keep_cache(mut monitor: Monitor) -> Monitor {
+    let kept = tokio::task::spawn_blocking(move || {
+        if let Err(error) = monitor.keep_cache() {
+            tracing::warn!(%error, "the cache could not be brought forward");
+        }
+        monitor
+    });
+    kept.await.expect("invariant: keeping the cache does not panic, and nobody aborts it")
+}
+
+/// Binds through the folder's descriptor, since a socket's path may have 107 bytes at most.
+fn listen(data: &DataDir) -> Result<UnixListener, ServeError> {
+    let path = data.socket();
+    let failed = |error| ServeError::Socket(path.clone(), error);
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        Ok(()) | Err(_) => {}
+    }
+    let folder = File::open(data.path()).map_err(failed)?;
+    UnixListener::bind(format!("/proc/self/fd/{}/monitor.sock", folder.as_raw_fd())).map_err(failed)
+}
+
+async fn client(served: &Arc<Served>, stream: UnixStream) -> io::Result<()> {
+    if served.stopping.load(Ordering::SeqCst) {
+        return Ok(());
+    }
+    let peer = Peer::of(&stream)?;
+    let mut stream = BufReader::new(stream);
+    let Some(hello) = line::<Hello>(&mut stream).await? else { return Ok(()) };
+    if let Some(reason) = served.unwelcome(peer, &hello) {
+        return say(&mut stream, &Welcome::Refused { reason }).await;
+    }
+    say(&mut stream, &Welcome::Ready { pid: std::process::id() }).await?;
+    while let Some(request) = line::<Request>(&mut stream).await? {
+        match request {
+            Request::Stop => {
+                say(&mut stream, &Answer::Done(serde_json::Value::Null)).await?;
+                served.stop.notify_one();
+            }
+            _ if hello.version == ANY_VERSION => {
+                let reason = "a client of any version can end the monitor and do nothing else".to_owned();
+                say(&mut stream, &Answer::Failed(reason)).await?;
+            }
+            Request::Mcp(wanted) => return attach::mcp(served, peer, wanted, stream).await,
+            Request::Yield if served.clients.load(Ordering::SeqCst) > 1 => {
+                let reason = "others are connected to the running monitor".to_owned();
+                say(&mut stream, &Answer::No(reason)).await?;
+            }
+            Request::Yield => {
+                served.stopping.store(true, Ordering::SeqCst);
+                let said = say(&mut stream, &Answer::Done(serde_json::Value::Null)).await;
+                served.stop.notify_one();
+                said?;
+            }
+            request => {
+                let answer = served.operate(request).await;
+                say(&mut stream, &answer).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Served {
+    fn unwelcome(&self, peer: Peer, hello: &Hello) -> Option<String> {
+        if !peer.may_connect() {
+            return Some("this monitor is another user's".to_owned());
+        }
+        if hello.version != VERSION && hello.version != ANY_VERSION {
+            return Some(format!(
+                "the running monitor is version {VERSION} and this command is {}; end the old one with `ringfence stop`",
+                hello.version
+            ));
+        }
+        if hello.setup.as_ref().is_some_and(|setup| *setup != self.setup) {
+            return Some(
+                "the running monitor works with another configuration; end it with `ringfence stop`, or name another folder with --data"
+                    .to_owned(),
+            );
+        }
+        None
+    }
+}
+
+async fn line<T: serde::de::DeserializeOwned>(stream: &mut BufReader<UnixStream>) -> io::Result<Option<T>> {
+    let mut line = Vec::new();
+    let read = stream.take(MAX_REQUEST).read_until(b'\n', &mut line).await?;
+    if read == 0 {
+        return Ok(None);
+    }
+    serde_json::from_slice(&line).map(Some).map_err(io::Error::other)
+}
+
+pub(crate) async fn say<T: serde::Serialize>(stream: &mut BufReader<UnixStream>, what: &T) -> io::Result<()> {
+    let mut line = serde_json::to_vec(what)?;
+    line.push(b'\n');
+    stream.get_mut().write_all(&line).await
+}
