@@ -1,0 +1,218 @@
+//! `monitor`: the process that owns a data directory. Started by the other commands, never typed.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use ringfence_audit::Durability;
+use ringfence_gateway::mcp::stdio;
+use ringfence_guard::{Configured, ConfiguredAgent, ConfiguredOperator};
+use ringfence_model::{Person, Ring};
+use ringfence_monitor::client::Client;
+use ringfence_monitor::protocol::Request;
+use ringfence_monitor::{ConfiguredServer, DataDir, Monitor, ServerSettings, Serving, Setup, serve};
+use ringfence_policy::{Loaded, PolicySet};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::{Global, MonitorArgs};
+use crate::config::load::{self, Named};
+use crate::config::{Config, NO_SETUP, Origin, Schema, Server};
+use crate::fault::{Ending, Fault};
+use crate::reach;
+
+/// How long the monitor before this one may take to end.
+const TURN: Duration = Duration::from_secs(10);
+
+pub(crate) fn run(global: &Global, asked: &MonitorArgs) -> Result<Ending, Fault> {
+    // Whatever ends the terminal that this was started from is not to end this.
+    if let Err(error) = rustix::process::setsid() {
+        tracing::debug!(%error, "it leads a session already");
+    }
+    let data = DataDir::prepare(&reach::data_place(global)?)?;
+    let config = read(global, asked)?;
+    let opened = loop {
+        if !is_my_turn(&data)? {
+            tracing::info!("another monitor came first");
+            return Ok(Ending::Done);
+        }
+        match open(data.clone(), config.as_ref()) {
+            Ok(opened) => break opened,
+            // Two were started at once, and the other one was quicker.
+            Err(_) if reach::is_taken(&data.lock())? => {}
+            Err(fault) => return Err(fault),
+        }
+    };
+    let serving = Serving {
+        setup: config.as_ref().map_or_else(|| NO_SETUP.to_owned(), Config::setup),
+        idle: Some(Duration::from_secs(asked.idle)),
+        servers: config.map(|config| servers(config.servers)).unwrap_or_default(),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let closed = runtime.block_on(async {
+        tokio::spawn(told_to_end(data.clone()));
+        serve(opened, data, serving).await
+    })?;
+    // Tasks that still hold the guard end with the runtime, and what they hold with them.
+    runtime.shutdown_timeout(Duration::from_secs(5));
+    closed.close()?;
+    Ok(Ending::Done)
+}
+
+/// Waits for a monitor that is ending. One that serves came first: whoever wanted a monitor has one,
+/// and this one must not take over when that is stopped.
+fn is_my_turn(data: &DataDir) -> Result<bool, Fault> {
+    let deadline = Instant::now() + TURN;
+    while reach::is_taken(&data.lock())? {
+        if Client::connect(data, None).is_ok() {
+            return Ok(false);
+        }
+        if Instant::now() > deadline {
+            reach::wait_until_free(data, Duration::ZERO)?;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    Ok(true)
+}
+
+fn read(global: &Global, asked: &MonitorArgs) -> Result<Option<Config>, Fault> {
+    let origin = if asked.project { Origin::Project } else { Origin::User };
+    match &global.config {
+        Some(path) if !asked.no_config => Config::read(path, origin).map(Some),
+        Some(_) | None => Ok(None),
+    }
+}
+
+/// Opens the monitor; a project's configuration has to be the one that was trusted.
+fn open(data: DataDir, config: Option<&Config>) -> Result<Monitor, Fault> {
+    let Some(config) = config else {
+        return Ok(Monitor::open(Setup {
+            node: node(&data)?,
+            data,
+            durability: Durability::Sync,
+            policies: empty()?,
+            observe_until: None,
+            configured: Configured::default(),
+        })?);
+    };
+    let named = load::load(config)?;
+    let Loaded { set, warnings } = named.policies.load(Ending::CannotRun)?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let digest = load::trust_digest(config, &named).to_string();
+    let monitor = Monitor::open(Setup {
+        node: node(&data)?,
+        data,
+        durability: config.durability,
+        policies: set,
+        observe_until: config.observe_until,
+        configured: configured(config, &named),
+    })?;
+    if config.origin == Origin::Project {
+        let pinned = monitor.guard.trusted(&config.path.to_string_lossy());
+        if pinned.as_deref() != Some(digest.as_str()) {
+            monitor.close()?;
+            return Err(not_trusted(&config.path, pinned.is_some()));
+        }
+    }
+    Ok(monitor)
+}
+
+fn not_trusted(path: &Path, changed: bool) -> Fault {
+    let why = if changed {
+        "is not what was trusted: it, a policy or a token has changed"
+    } else {
+        "is not trusted"
+    };
+    Fault::cannot(format!("`{}` {why}", path.display())).help(
+        "look at it, then run `ringfence trust` in its folder; or name a configuration of your own with --config",
+    )
+}
+
+/// Agents and operators, as the guard takes them.
+pub(crate) fn configured(config: &Config, named: &Named) -> Configured {
+    let agents = config.agents.iter().map(|agent| {
+        let registered = ConfiguredAgent {
+            sponsor: Person::new(&agent.sponsor),
+            groups: agent.groups.clone().into(),
+            ring: Ring::Three,
+            token: named.agents.get(agent.id.as_str()).copied().flatten(),
+        };
+        (agent.id.clone(), registered)
+    });
+    let operators = config.operators.iter().filter_map(|operator| {
+        Some(ConfiguredOperator {
+            person: Person::new(&operator.id),
+            groups: operator.groups.clone(),
+            token: *named.operators.get(&operator.id)?,
+        })
+    });
+    Configured { agents: agents.collect(), operators: operators.collect() }
+}
+
+fn servers(servers: BTreeMap<String, Server>) -> BTreeMap<String, ConfiguredServer> {
+    let configured = servers.into_iter().map(|(name, server)| {
+        let schema = match server.schema {
+            Schema::Enforce => stdio::Schema::Enforce,
+            Schema::Warn => stdio::Schema::Warn,
+        };
+        let settings = ServerSettings { trusted: server.trusted, schema };
+        let Server { command, cwd, env, .. } = server;
+        (name, ConfiguredServer { command, cwd, env, settings })
+    });
+    configured.collect()
+}
+
+/// A set without policies: everything is denied.
+pub(crate) fn empty() -> Result<PolicySet, Fault> {
+    match PolicySet::load(&[]) {
+        Ok(Loaded { set, .. }) => Ok(set),
+        Err(_) => Err(Fault::cannot("an empty set of policies does not load")),
+    }
+}
+
+/// The node's name in the log's origin: that of the log, where there is one; a new log gets one
+/// by chance. Not the machine's name, which often is a person's, and leaves are kept for ever.
+pub(crate) fn node(data: &DataDir) -> Result<String, Fault> {
+    let beside = data.log().join("vkey");
+    match std::fs::read_to_string(&beside) {
+        Ok(vkey) => {
+            let origin = vkey.split('+').next().unwrap_or("");
+            let node = origin.strip_prefix("ringfence/").ok_or_else(|| {
+                Fault::cannot(format!("`{}` is not the public key of a log", beside.display()))
+            })?;
+            Ok(node.to_owned())
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let mut chance = [0u8; 6];
+            std::fs::File::open("/dev/urandom")?.read_exact(&mut chance)?;
+            let hex: String = chance.iter().map(|byte| format!("{byte:02x}")).collect();
+            Ok(format!("node-{hex}"))
+        }
+        Err(error) => Err(Fault::from(error).while_trying(format!("reading `{}`", beside.display()))),
+    }
+}
+
+/// A signal ends it as `stop` does: through its own socket, so that there is one way to end.
+async fn told_to_end(data: DataDir) {
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
+        tracing::warn!("signals cannot be waited for; they end the monitor at once");
+        return;
+    };
+    let told = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    told.await;
+    let stopped =
+        tokio::task::spawn_blocking(move || Client::connect(&data, None)?.ask(&Request::Stop)).await;
+    match stopped {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "it could not be ended in order"),
+        Err(error) => tracing::warn!(%error, "it could not be ended in order"),
+    }
+}

@@ -1,0 +1,148 @@
+//! The configuration, in two steps. [`raw`] is the file's shape: unknown keys refused, no input or
+//! output. [`Config`] is what it means: paths absolute, names checked. What it names (policies,
+//! tokens) is read by [`load`], once, by whoever is going to enforce it.
+//!
+//! What is accepted here is enforced: a key whose enforcement is not built yet is refused.
+
+pub(crate) mod find;
+pub(crate) mod load;
+mod raw;
+mod report;
+mod resolve;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use ringfence_audit::Durability;
+use ringfence_model::{AgentId, Digest};
+use sha2::Digest as _;
+
+pub(crate) use resolve::is_server_name;
+
+use crate::fault::Fault;
+use crate::text_file;
+
+/// The largest configuration, in bytes.
+const MAX_FILE: u64 = 4 * 1024 * 1024;
+
+/// Whose file it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The user's own, or named by the user.
+    User,
+    /// `./ringfence.yaml`: an agent may be able to write it, so it counts as far as it is trusted.
+    Project,
+}
+
+/// A configuration, resolved.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// The file, absolute.
+    pub(crate) path: PathBuf,
+    /// Whose it is.
+    pub(crate) origin: Origin,
+    /// The file as it was read.
+    pub(crate) text: String,
+    /// The data directory, where it names one.
+    pub(crate) data: Option<PathBuf>,
+    /// Where the policies come from.
+    pub(crate) policies: Vec<PolicyPlace>,
+    /// Until when decisions are recorded and not enforced.
+    pub(crate) observe_until: Option<Timestamp>,
+    /// When a permit's record counts as written.
+    pub(crate) durability: Durability,
+    /// By name.
+    pub(crate) servers: BTreeMap<String, Server>,
+    /// As written.
+    pub(crate) agents: Vec<Agent>,
+    /// As written.
+    pub(crate) operators: Vec<Operator>,
+}
+
+/// Where policies come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PolicyPlace {
+    /// A file, or a folder of files.
+    Path(PathBuf),
+    /// Built in.
+    Profile(String),
+}
+
+/// An MCP server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Server {
+    /// Its program and arguments.
+    pub(crate) command: Vec<String>,
+    /// Where it runs.
+    pub(crate) cwd: PathBuf,
+    /// Added to the client's environment.
+    pub(crate) env: BTreeMap<String, String>,
+    /// Whether it is believed what it says of its own tools.
+    pub(crate) trusted: bool,
+    /// What happens to arguments that do not fit its schemas.
+    pub(crate) schema: Schema,
+}
+
+/// What happens to arguments that do not fit a tool's schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Schema {
+    /// They are refused.
+    Enforce,
+    /// They pass, with a warning.
+    Warn,
+}
+
+/// A registered agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Agent {
+    pub(crate) id: AgentId,
+    pub(crate) sponsor: String,
+    pub(crate) groups: Vec<String>,
+    pub(crate) token: Option<SecretPlace>,
+}
+
+/// A person who may approve, grant and kill.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Operator {
+    pub(crate) id: String,
+    pub(crate) groups: Vec<String>,
+    pub(crate) token: SecretPlace,
+}
+
+/// Where a secret is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SecretPlace {
+    /// In a file.
+    File(PathBuf),
+    /// In an environment variable.
+    Variable(String),
+}
+
+impl Config {
+    /// Reads and resolves one file. What it names is not touched.
+    pub(crate) fn read(path: &Path, origin: Origin) -> Result<Config, Fault> {
+        let path = std::path::absolute(path)?;
+        let text = text_file::read(&path, MAX_FILE)
+            .map_err(|error| Fault::from(error).while_trying("reading the configuration"))?;
+        resolve::resolved(path, origin, text)
+    }
+
+    /// What client and monitor compare to know that they mean the same configuration.
+    pub(crate) fn setup(&self) -> String {
+        Digest(sha2::Sha256::digest(self.text.as_bytes()).into()).to_string()
+    }
+
+    /// The environment variables that hold secrets.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = &str> {
+        let agents = self.agents.iter().filter_map(|agent| agent.token.as_ref());
+        let operators = self.operators.iter().map(|operator| &operator.token);
+        agents.chain(operators).filter_map(|place| match place {
+            SecretPlace::Variable(name) => Some(name.as_str()),
+            SecretPlace::File(_) => None,
+        })
+    }
+}
+
+/// [`Config::setup`] where there is no configuration.
+pub(crate) const NO_SETUP: &str = "none";

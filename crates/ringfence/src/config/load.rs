@@ -1,0 +1,109 @@
+//! What a configuration names, read: policies and tokens. From one snapshot the policies are
+//! compiled, the credentials kept as digests, and the digest made that `ringfence trust` pins.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ringfence_identity::Token;
+use ringfence_model::Digest;
+use sha2::Digest as _;
+
+use super::{Config, PolicyPlace, SecretPlace};
+use crate::fault::Fault;
+use crate::policy_files::PolicyFiles;
+use crate::text_file;
+
+/// The largest file with a token, in bytes.
+const MAX_TOKEN_FILE: u64 = 4096;
+
+/// Everything a configuration names.
+#[derive(Debug)]
+pub(crate) struct Named {
+    /// The texts of the policies.
+    pub(crate) policies: PolicyFiles,
+    /// By agent: the SHA-256 of its token, where it has one.
+    pub(crate) agents: BTreeMap<String, Option<Digest>>,
+    /// By operator: the SHA-256 of the token.
+    pub(crate) operators: BTreeMap<String, Digest>,
+}
+
+/// Reads what `config` names.
+pub(crate) fn load(config: &Config) -> Result<Named, Fault> {
+    let mut policies = PolicyFiles::default();
+    for place in &config.policies {
+        match place {
+            PolicyPlace::Path(path) => policies.read(path)?,
+            PolicyPlace::Profile(name) => policies.take_profile(name)?,
+        }
+    }
+    let mut seen = BTreeSet::new();
+    let mut agents = BTreeMap::new();
+    for agent in &config.agents {
+        let digest = match &agent.token {
+            Some(place) => Some(credential(agent.id.as_str(), place, &mut seen)?),
+            None => None,
+        };
+        agents.insert(agent.id.to_string(), digest);
+    }
+    let mut operators = BTreeMap::new();
+    for operator in &config.operators {
+        operators.insert(operator.id.clone(), credential(&operator.id, &operator.token, &mut seen)?);
+    }
+    Ok(Named { policies, agents, operators })
+}
+
+/// What `ringfence trust` pins: the file, every policy it names, and every credential, so that
+/// whoever may write to a project's folder can change none of them.
+pub(crate) fn trust_digest(config: &Config, named: &Named) -> Digest {
+    let mut hash = sha2::Sha256::new();
+    hash.update(b"ringfence project 1\n");
+    let mut part = |bytes: &[u8]| {
+        hash.update(u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(bytes);
+    };
+    part(config.text.as_bytes());
+    for (name, text) in named.policies.texts() {
+        part(name.as_bytes());
+        part(text.as_bytes());
+    }
+    for (id, digest) in &named.agents {
+        part(id.as_bytes());
+        part(&digest.map_or([0; 32], |digest| digest.0));
+    }
+    for (id, digest) in &named.operators {
+        part(id.as_bytes());
+        part(&digest.0);
+    }
+    Digest(hash.finalize().into())
+}
+
+/// A token of one's own: a token that two share would authenticate either as the other.
+fn credential(whose: &str, place: &SecretPlace, seen: &mut BTreeSet<[u8; 32]>) -> Result<Digest, Fault> {
+    let digest = token(whose, place)?.digest();
+    if !seen.insert(digest.0) {
+        return Err(Fault::cannot(format!("the token of `{whose}` is also somebody else's"))
+            .help("give each agent and each operator a token of its own"));
+    }
+    Ok(digest)
+}
+
+fn token(whose: &str, place: &SecretPlace) -> Result<Token, Fault> {
+    let (text, from) = match place {
+        SecretPlace::File(path) => {
+            let text = text_file::read(path, MAX_TOKEN_FILE).map_err(|error| {
+                Fault::from(error).while_trying(format!("reading the token of `{whose}`"))
+            })?;
+            (text, format!("`{}`", path.display()))
+        }
+        SecretPlace::Variable(name) => {
+            let text = std::env::var(name).map_err(|error| {
+                Fault::from(error).while_trying(format!(
+                    "reading the token of `{whose}` from the environment variable `{name}`"
+                ))
+            })?;
+            (text, format!("the environment variable `{name}`"))
+        }
+    };
+    text.parse().map_err(|error: ringfence_identity::BadToken| {
+        Fault::from(error).while_trying(format!("reading the token of `{whose}` from {from}"))
+    })
+}

@@ -1,0 +1,331 @@
+//! From the file's shape to what it means. Pure but for the home directory; collects everything
+//! that is wrong instead of stopping at the first.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use ringfence_audit::Durability;
+use ringfence_policy::stock;
+use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy};
+use serde_saphyr::{Location, Spanned};
+
+use super::raw::{OneOrMany, RawAgent, RawConfig, RawOperator, RawSecret, RawServer};
+use super::report::Report;
+use super::{Agent, Config, Operator, Origin, PolicyPlace, Schema, SecretPlace, Server};
+use crate::fault::Fault;
+use crate::place;
+
+const API_VERSION: &str = "ringfence/v1";
+const KIND: &str = "Gateway";
+
+/// Reads the text of a configuration that lies at `path`.
+pub(super) fn resolved(path: PathBuf, origin: Origin, text: String) -> Result<Config, Fault> {
+    let mut report = Report::new(&path, &text);
+    let Some(raw) = parsed(&text, &mut report) else {
+        report.end()?;
+        return Err(Fault::cannot("the configuration cannot be read"));
+    };
+    let base = path.parent().unwrap_or(Path::new("/")).to_owned();
+    expect_word(&mut report, &raw.api_version, API_VERSION, "apiVersion");
+    expect_word(&mut report, &raw.kind, KIND, "kind");
+    let unbuilt = [
+        ("listen", &raw.listen),
+        ("egress", &raw.egress),
+        ("console", &raw.console),
+        ("models", &raw.models),
+        ("anonymous", &raw.anonymous),
+    ];
+    for (key, value) in unbuilt {
+        refuse_unbuilt(&mut report, key, value.as_ref());
+    }
+    if let (Some(data), Origin::Project) = (&raw.data, origin) {
+        report.add(
+            data.referenced,
+            "a project's own configuration cannot say where the data lies",
+            Some("take `data` out, or name the file with --config".to_owned()),
+        );
+    }
+    let data = raw.data.as_ref().map(|data| place::resolved(&data.value, &base)).transpose()?;
+    let mut policies = Vec::new();
+    for named in raw.policies.map(|OneOrMany(named)| named).unwrap_or_default() {
+        policies.extend(policy_place(&mut report, &named, &base)?);
+    }
+    let observe_until = raw.observe.and_then(|observe| until(&mut report, &observe.until));
+    let durability = match raw.audit {
+        Some(audit) => {
+            refuse_unbuilt(&mut report, "audit.witness", audit.witness.as_ref());
+            audit.durability.map_or(Durability::Sync, |written| durability(&mut report, &written))
+        }
+        None => Durability::Sync,
+    };
+    let mut servers = BTreeMap::new();
+    for (name, server) in raw.servers.0 {
+        if let Some(server) = server_of(&mut report, &name, server, &base)? {
+            servers.insert(name.value, server);
+        }
+    }
+    let agents = agents(&mut report, raw.agents, &base)?;
+    let operators = operators(&mut report, raw.operators, &base)?;
+    report.end()?;
+    Ok(Config { path, origin, text, data, policies, observe_until, durability, servers, agents, operators })
+}
+
+fn parsed(text: &str, report: &mut Report<'_>) -> Option<RawConfig> {
+    let options = serde_saphyr::options! {
+        duplicate_keys: DuplicateKeyPolicy::Error,
+        merge_keys: MergeKeyPolicy::Error,
+        strict_booleans: true,
+        with_snippet: false,
+        reject_unsupported_tags: true,
+    };
+    match serde_saphyr::from_str_with_options::<RawConfig>(text, options) {
+        Ok(raw) => Some(raw),
+        Err(error) => {
+            let error = error.without_snippet();
+            let at = error.location().unwrap_or(Location::UNKNOWN);
+            let (message, help) = complaint(error);
+            report.add(at, message, help);
+            None
+        }
+    }
+}
+
+/// The parser's error in our words where it is a common one.
+fn complaint(error: &serde_saphyr::Error) -> (String, Option<String>) {
+    use serde_saphyr::Error;
+    match error {
+        Error::SerdeUnknownField { field, expected, .. } => {
+            let near = nearest(field, expected.iter().copied());
+            let help = match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("the keys here are {}", listed(expected)),
+            };
+            (format!("the key `{field}` is not known"), Some(help))
+        }
+        Error::SerdeMissingField { field, .. } => (format!("the key `{field}` is missing"), None),
+        Error::DuplicateMappingKey { key, .. } => {
+            let key = key.as_deref().unwrap_or("?");
+            (format!("the key `{key}` is given twice"), Some("keep one of them".to_owned()))
+        }
+        Error::SerdeInvalidType { unexpected, expected, .. } => {
+            (format!("expected {expected}, found {unexpected}"), None)
+        }
+        other => {
+            let message = other.to_string();
+            let first = message.lines().next().unwrap_or("it is malformed");
+            let first = first.split_once(" at line ").map_or(first, |(message, _)| message);
+            (format!("this is not readable: {first}"), None)
+        }
+    }
+}
+
+fn expect_word(report: &mut Report<'_>, written: &Spanned<String>, expected: &str, key: &str) {
+    if written.value != expected {
+        let message = format!("`{}` is no {key} of a configuration", written.value);
+        report.add(written.referenced, message, Some(format!("write `{key}: {expected}`")));
+    }
+}
+
+fn refuse_unbuilt<T>(report: &mut Report<'_>, key: &str, value: Option<&Spanned<T>>) {
+    if let Some(value) = value {
+        report.add(
+            value.referenced,
+            format!("`{key}` is not enforced by this version yet"),
+            Some("take it out".to_owned()),
+        );
+    }
+}
+
+/// A bare word is a policy that is built in; whatever begins with `.`, `/` or `~` is a path.
+fn policy_place(
+    report: &mut Report<'_>,
+    named: &Spanned<String>,
+    base: &Path,
+) -> Result<Option<PolicyPlace>, Fault> {
+    let written = &named.value;
+    if written.starts_with(['.', '/', '~']) {
+        return Ok(Some(PolicyPlace::Path(place::resolved(written, base)?)));
+    }
+    if stock().iter().any(|profile| profile.name == written) {
+        return Ok(Some(PolicyPlace::Profile(written.clone())));
+    }
+    let known: Vec<&str> = stock().iter().map(|profile| profile.name).collect();
+    report.add(
+        named.referenced,
+        format!("there is no policy `{written}` built in"),
+        Some(format!("there are {}; a file or folder is written `./{written}`", listed(&known))),
+    );
+    Ok(None)
+}
+
+/// A day begins at midnight UTC.
+fn until(report: &mut Report<'_>, written: &Spanned<String>) -> Option<Timestamp> {
+    let text = &written.value;
+    let moment = text.parse::<Timestamp>().ok().or_else(|| {
+        let day: Date = text.parse().ok()?;
+        day.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+    });
+    if moment.is_none() {
+        report.add(
+            written.referenced,
+            format!("`{text}` is no date"),
+            Some("write a day such as 2026-12-01 (UTC), or a time such as 2026-12-01T08:00:00Z".to_owned()),
+        );
+    }
+    moment
+}
+
+fn durability(report: &mut Report<'_>, written: &Spanned<String>) -> Durability {
+    match written.value.as_str() {
+        "sync" => Durability::Sync,
+        "danger_async" => Durability::DangerAsync,
+        other => {
+            report.add(
+                written.referenced,
+                format!("`{other}` is no durability"),
+                Some(
+                    "write `sync`, or `danger_async`, which may lose the newest records with the power"
+                        .to_owned(),
+                ),
+            );
+            Durability::Sync
+        }
+    }
+}
+
+fn server_of(
+    report: &mut Report<'_>,
+    name: &Spanned<String>,
+    raw: RawServer,
+    base: &Path,
+) -> Result<Option<Server>, Fault> {
+    if !is_server_name(&name.value) {
+        report.add(
+            name.referenced,
+            format!("`{}` cannot be a server's name", name.value),
+            Some("a name has 1 to 32 of a-z, 0-9 and `-`".to_owned()),
+        );
+    }
+    for (key, value) in [("url", &raw.url), ("ring", &raw.ring), ("shared", &raw.shared)] {
+        refuse_unbuilt(report, key, value.as_ref());
+    }
+    let schema = match &raw.schema {
+        None => Schema::Enforce,
+        Some(written) => match written.value.as_str() {
+            "enforce" => Schema::Enforce,
+            "warn" => Schema::Warn,
+            other => {
+                let help = "write `enforce` or `warn`".to_owned();
+                report.add(written.referenced, format!("`{other}` is no way to treat schemas"), Some(help));
+                Schema::Enforce
+            }
+        },
+    };
+    let Some(command) = raw.command.filter(|command| !command.is_empty()) else {
+        if raw.url.is_none() {
+            let help = "write `command: [PROGRAM, ARGUMENT, …]`".to_owned();
+            report.add(name.referenced, format!("the server `{}` has no command", name.value), Some(help));
+        }
+        return Ok(None);
+    };
+    let cwd = place::resolved(raw.cwd.as_deref().unwrap_or("."), base)?;
+    Ok(Some(Server {
+        command: command.into_iter().map(|word| word.value).collect(),
+        cwd,
+        env: raw.env,
+        trusted: raw.trusted.unwrap_or(false),
+        schema,
+    }))
+}
+
+/// What servers may be called.
+pub(crate) fn is_server_name(name: &str) -> bool {
+    (1..=32).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+fn agents(report: &mut Report<'_>, raw: Vec<RawAgent>, base: &Path) -> Result<Vec<Agent>, Fault> {
+    let mut seen = BTreeSet::new();
+    let mut agents = Vec::new();
+    for agent in raw {
+        if !seen.insert(agent.id.value.clone()) {
+            report.add(agent.id.referenced, format!("the agent `{}` is named twice", agent.id.value), None);
+        }
+        if agent.sponsor.value.trim().is_empty() {
+            let help = "name the person who answers for it".to_owned();
+            report.add(agent.sponsor.referenced, "an agent has to have a sponsor", Some(help));
+        }
+        let token = match &agent.token {
+            Some(token) => secret(report, token, base)?,
+            None => None,
+        };
+        match agent.id.value.parse() {
+            Ok(id) => {
+                agents.push(Agent { id, sponsor: agent.sponsor.value, groups: agent.groups, token });
+            }
+            Err(error) => {
+                let error: ringfence_model::BadAgentId = error;
+                report.add(agent.id.referenced, error.to_string(), None);
+            }
+        }
+    }
+    Ok(agents)
+}
+
+fn operators(report: &mut Report<'_>, raw: Vec<RawOperator>, base: &Path) -> Result<Vec<Operator>, Fault> {
+    let mut seen = BTreeSet::new();
+    let mut operators = Vec::new();
+    for operator in raw {
+        if operator.id.value.trim().is_empty() {
+            report.add(operator.id.referenced, "an operator has to have a name", None);
+        }
+        if !seen.insert(operator.id.value.clone()) {
+            let message = format!("the operator `{}` is named twice", operator.id.value);
+            report.add(operator.id.referenced, message, None);
+        }
+        if let Some(token) = secret(report, &operator.token, base)? {
+            operators.push(Operator { id: operator.id.value, groups: operator.groups, token });
+        }
+    }
+    Ok(operators)
+}
+
+fn secret(
+    report: &mut Report<'_>,
+    written: &Spanned<RawSecret>,
+    base: &Path,
+) -> Result<Option<SecretPlace>, Fault> {
+    let help = "write `{file: PATH}` or `{env: NAME}`".to_owned();
+    let RawSecret::Places(places) = &written.value else {
+        report.add_hidden(written.referenced, "a token is not written in the configuration", help);
+        return Ok(None);
+    };
+    match (&places.file, &places.env) {
+        (Some(file), None) => Ok(Some(SecretPlace::File(place::resolved(file, base)?))),
+        (None, Some(name)) => Ok(Some(SecretPlace::Variable(name.clone()))),
+        (Some(_), Some(_)) | (None, None) => {
+            let help = "write `{file: PATH}` or `{env: NAME}`".to_owned();
+            report.add(
+                written.referenced,
+                "a token comes from one file or one environment variable",
+                Some(help),
+            );
+            Ok(None)
+        }
+    }
+}
+
+fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .map(|known| (strsim::damerau_levenshtein(written, known), known))
+        .filter(|(distance, known)| *distance <= 2.max(known.len() / 4))
+        .min()
+        .map(|(_, known)| known)
+}
+
+fn listed(words: &[&str]) -> String {
+    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,156 @@
+//! What clients are told: through the wrapper the same as without it, and where policy says no,
+//! words that the model reads.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::peer::{Sdk, npm};
+use crate::place::{OPEN, Place};
+
+const BOTH: [Sdk; 2] = [Sdk::Python, Sdk::TypeScript];
+
+/// The same steps, direct and wrapped, come to the same.
+fn same(server: &str, command: impl Fn(&Place) -> Vec<String>, steps: impl Fn(&Place) -> Value) {
+    let place = Place::new(OPEN);
+    for sdk in BOTH {
+        let (command, steps) = (command(&place), steps(&place));
+        let direct = sdk.play(&steps, &command, &place.mark);
+        let wrapped = sdk.play(&steps, &place.wrapped(server, &command), &place.mark);
+        assert_eq!(direct.len(), wrapped.len());
+        for (step, (direct, wrapped)) in direct.iter().zip(&wrapped).enumerate() {
+            if let Some(told) = direct.get("progress") {
+                // How much of it arrives before the result does is a matter of time.
+                let (told, wrapped) = (told.as_array().unwrap(), wrapped["progress"].as_array().unwrap());
+                assert_eq!(told.first(), wrapped.first(), "{sdk:?}, step {step}");
+                continue;
+            }
+            assert!(
+                direct == wrapped,
+                "{sdk:?}, step {step}\ndirect:  {direct:.2000}\nwrapped: {wrapped:.2000}"
+            );
+        }
+    }
+    place.nothing_left();
+    place.finish();
+}
+
+#[test]
+fn the_everything_server_answers_as_it_does_directly() {
+    same(
+        "everything",
+        |_| npm("everything", &[]),
+        |_| {
+            json!([
+                { "do": "about" },
+                { "do": "tools" },
+                { "do": "call", "tool": "echo", "arguments": { "message": "grüße \u{1F600} \u{0} \\u0000" } },
+                { "do": "call", "tool": "get-sum", "arguments": { "a": 2, "b": 3.5 } },
+                { "do": "call", "tool": "get-tiny-image", "arguments": {} },
+                { "do": "call", "tool": "get-structured-content", "arguments": { "location": "Chicago" } },
+                { "do": "call", "tool": "get-resource-links", "arguments": { "count": 3 } },
+                { "do": "call", "tool": "get-annotated-message", "arguments": { "messageType": "error", "includeImage": true } },
+                { "do": "call", "tool": "trigger-long-running-operation", "arguments": { "duration": 0.3, "steps": 3 }, "progress": true },
+                { "do": "call", "tool": "no-such-tool", "arguments": {} },
+                { "do": "resources" },
+                { "do": "templates" },
+                { "do": "read", "uri": "demo://resource/static/document/architecture.md" },
+                { "do": "read", "uri": "demo://nothing" },
+                { "do": "prompts" },
+                { "do": "prompt", "name": "args-prompt", "arguments": { "city": "Bonn" } },
+                { "do": "cancel", "tool": "trigger-long-running-operation", "arguments": { "duration": 60, "steps": 200 } },
+                { "do": "call", "tool": "echo", "arguments": { "message": "still there" } },
+            ])
+        },
+    );
+}
+
+#[test]
+fn the_filesystem_server_answers_as_it_does_directly_big_files_included() {
+    same(
+        "files",
+        |place| {
+            let folder = place.path("shared");
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(format!("{folder}/small.txt"), "small\r\n\u{2028}").unwrap();
+            fs::write(format!("{folder}/big.txt"), "0123456789abcde\n".repeat(1 << 18)).unwrap();
+            npm("filesystem", &[&folder])
+        },
+        |place| {
+            let file = |name: &str| place.path(&format!("shared/{name}"));
+            json!([
+                { "do": "tools" },
+                { "do": "call", "tool": "read_text_file", "arguments": { "path": file("small.txt") } },
+                { "do": "call", "tool": "read_text_file", "arguments": { "path": file("big.txt") } },
+                { "do": "call", "tool": "write_file", "arguments": { "path": file("new.txt"), "content": "x".repeat(1 << 16) } },
+                { "do": "call", "tool": "read_text_file", "arguments": { "path": file("../ringfence.yaml") } },
+                { "do": "call", "tool": "list_directory", "arguments": { "path": place.path("shared") } },
+            ])
+        },
+    );
+}
+
+#[test]
+fn the_memory_server_answers_as_it_does_directly() {
+    same(
+        "memory",
+        |place| {
+            let store = place.path("memory.json");
+            // Each run starts from nothing.
+            drop(fs::remove_file(&store));
+            let mut command = vec!["env".to_owned(), format!("MEMORY_FILE_PATH={store}")];
+            command.extend(npm("memory", &[]));
+            command
+        },
+        |_| {
+            json!([
+                { "do": "tools" },
+                { "do": "call", "tool": "delete_entities", "arguments": { "entityNames": ["a", "b"] } },
+                { "do": "call", "tool": "create_entities", "arguments": { "entities": [{ "name": "a", "entityType": "t", "observations": ["o"] }] } },
+                { "do": "call", "tool": "search_nodes", "arguments": { "query": "a" } },
+                { "do": "call", "tool": "read_graph", "arguments": {} },
+            ])
+        },
+    );
+}
+
+#[test]
+fn a_denied_call_reaches_the_model_as_a_failed_one() {
+    let policy = r#"
+apiVersion: ringfence/v1
+kind: Policy
+metadata: {name: some}
+layer: team
+subjects: ["**"]
+rules:
+  - {id: look, effect: allow, actions: [tool.list], resources: ["mcp://everything"]}
+  - {id: call, effect: allow, actions: [tool.call], resources: ["mcp://everything/echo", "mcp://everything/get-sum"]}
+  - {id: small, effect: deny, actions: [tool.call], resources: ["mcp://everything/get-sum"], when: args.a > 100, reason: Sums of more than 100 are made by people.}
+"#;
+    let place = Place::new(policy);
+    let steps = json!([
+        { "do": "tools" },
+        { "do": "call", "tool": "get-sum", "arguments": { "a": 1, "b": 2 } },
+        { "do": "call", "tool": "get-sum", "arguments": { "a": 101, "b": 2 } },
+        { "do": "call", "tool": "get-env", "arguments": {} },
+        { "do": "call", "tool": "get-sum", "arguments": { "a": "x", "b": 2 } },
+        { "do": "resources" },
+        { "do": "call", "tool": "echo", "arguments": { "message": "still there" } },
+    ]);
+    for sdk in BOTH {
+        let said = sdk.play(&steps, &place.wrapped("everything", &npm("everything", &[])), &place.mark);
+        let names: Vec<&str> =
+            said[0]["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["echo", "get-sum"], "{sdk:?}");
+        assert_ne!(said[1]["isError"], true);
+        assert_eq!(said[2]["isError"], true);
+        let text = said[2]["content"][0]["text"].as_str().unwrap();
+        assert!(text.contains("Sums of more than 100 are made by people."), "{text}");
+        assert_eq!(said[2]["_meta"]["ringfence/decision"]["rule"], "some/small");
+        assert_eq!(said[3]["isError"], true);
+        assert_eq!(said[4]["isError"], true);
+        assert_eq!(said[5]["error"]["code"], -32010, "{sdk:?}");
+        assert_ne!(said[6]["isError"], true);
+    }
+    place.finish();
+}

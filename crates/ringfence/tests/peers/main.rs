@@ -1,0 +1,15 @@
+//! The wrapper between official clients and official servers, as processes: the Python and the
+//! TypeScript SDK in front of npm's reference servers. Needs what `cargo xtask tools` installs,
+//! so the feature `peers` turns it on; once on, a peer that is missing is a failure that names it.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do; clippy exempts only the test functions themselves"
+)]
+
+mod answers;
+mod hygiene;
+mod peer;
+mod place;
+mod sharing;
