@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::thread::Thread;
+use std::time::{Duration, Instant};
 
 use ringfence_model::{Digest, Timestamp};
 
@@ -20,6 +21,9 @@ use crate::payload::{Commitment, MAX_CONTENT, MAX_PERSONS, seal};
 /// Records and bytes in the queue, before callers have to wait for room.
 const MAX_QUEUED: usize = 16_384;
 const MAX_QUEUED_BYTES: usize = 32 << 20;
+
+/// How long a record that nobody waits for may wait for company.
+const LINGER: Duration = Duration::from_millis(5);
 
 /// Records and bytes of a group, where there are several.
 const MAX_GROUP: usize = 8_192;
@@ -143,6 +147,8 @@ pub(super) struct Queue {
     bytes: usize,
     room: Vec<Waker>,
     pub(super) told: bool,
+    /// When what nobody waits for is committed at the latest.
+    pub(super) due: Option<Instant>,
     /// The writer sleeps on the bell.
     pub(super) asleep: bool,
     pub(super) closed: bool,
@@ -252,7 +258,8 @@ impl Append {
         }
     }
 
-    /// Lets it go; `then` hears of the outcome, on a thread of the log's, and should be short.
+    /// Lets it go: it is committed with the next group, a few milliseconds later at most. `then` hears of
+    /// the outcome, on a thread of the log's, and should be short.
     pub fn detach(mut self, then: impl FnOnce(Result<Appended, AppendError>) + Send + 'static) {
         match self.settle() {
             Err(error) => then(Err(error)),
@@ -263,7 +270,7 @@ impl Append {
                     let then = then.take().expect("invariant: called at most once");
                     Waiting::Callback(Box::new(then))
                 });
-                self.shared.tell_writer();
+                self.shared.tell_writer_later();
                 if let (Some(outcome), Some(then)) = (outcome, then) {
                     then(outcome);
                 }
@@ -418,6 +425,20 @@ impl Shared {
         drop(queue);
         room.into_iter().for_each(Waker::wake);
         group
+    }
+
+    /// Tells the writer of a record that nobody waits for: it goes with the next group, or with
+    /// one of its own a few milliseconds later. So it does not hold up whoever comes next.
+    fn tell_writer_later(&self) {
+        let mut queue = lock(&self.queue);
+        if queue.due.is_none() {
+            queue.due = Some(Instant::now() + LINGER);
+            if queue.asleep {
+                queue.asleep = false;
+                drop(queue);
+                self.bell.notify_one();
+            }
+        }
     }
 
     /// Tells the writer that somebody waits.

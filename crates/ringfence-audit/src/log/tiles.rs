@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use super::append::Failure;
 use super::{Durability, Shared, lock};
@@ -65,10 +66,17 @@ impl Shared {
             let mut queue = lock(&self.queue);
             while !queue.told && !queue.closed {
                 queue.asleep = true;
-                queue = self.bell.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                queue = match queue.due.map(|due| due.saturating_duration_since(Instant::now())) {
+                    None => self.bell.wait(queue).unwrap_or_else(PoisonError::into_inner),
+                    Some(Duration::ZERO) => break,
+                    Some(left) => {
+                        self.bell.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0
+                    }
+                };
             }
             queue.asleep = false;
             queue.told = false;
+            queue.due = None;
             let last = queue.closed;
             drop(queue);
             while self.commit() {}
