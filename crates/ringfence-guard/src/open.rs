@@ -53,6 +53,9 @@ pub enum OpenError {
     /// What was under way cannot be brought to its end.
     #[error("the outcomes that the last run left open cannot be recorded")]
     Outcomes(#[source] AppendError),
+    /// What is in force cannot be recorded.
+    #[error("the policy set in force cannot be recorded")]
+    Policy(#[source] AppendError),
 }
 
 /// The cache of the state cannot be used.
@@ -218,7 +221,9 @@ impl Guard {
             asks: watch::Sender::new(0),
         };
         let force = inner.in_force();
-        inner.record_policy(&force.set, force.observe_until);
+        // Durable before anybody is served: what is in force stands in the log before what it decides.
+        let loaded = Record::PolicyLoaded(policy_loaded(&force.set, force.observe_until));
+        inner.append(loaded, None).wait().map_err(OpenError::Policy)?;
         Ok((Guard { inner: Arc::new(inner) }, keeper))
     }
 }
@@ -254,10 +259,14 @@ fn close_open_permits(log: &Log, state: &State) -> Result<(), OpenError> {
 
 impl Inner {
     pub(crate) fn record_policy(&self, set: &PolicySet, observe_until: Option<Timestamp>) {
-        self.queue(Record::PolicyLoaded(PolicyLoaded {
-            policy_digest: set.digest().to_string(),
-            policies: u64::try_from(set.policies().len()).unwrap_or(u64::MAX),
-            observe_until,
-        }));
+        self.queue(Record::PolicyLoaded(policy_loaded(set, observe_until)));
+    }
+}
+
+fn policy_loaded(set: &PolicySet, observe_until: Option<Timestamp>) -> PolicyLoaded {
+    PolicyLoaded {
+        policy_digest: set.digest().to_string(),
+        policies: u64::try_from(set.policies().len()).unwrap_or(u64::MAX),
+        observe_until,
     }
 }
