@@ -21,6 +21,11 @@ pub fn run(workspace: &Workspace, seconds: u32) -> Result<()> {
     let targets = targets(&folder.join("fuzz_targets"))?;
     // `-s none`: coverage feedback without a sanitizer, which is what a stable compiler offers.
     let command = |verb: &str| Cmd::new(&cargo_fuzz).args([verb, "-s", "none"]).dir(workspace.root());
+    // cargo-fuzz has no `--locked`.
+    Cmd::new("cargo")
+        .args(["metadata", "--locked", "--format-version", "1", "--manifest-path", "fuzz/Cargo.toml"])
+        .dir(workspace.root())
+        .run_quiet()?;
     command("build").run()?;
     for target in &targets {
         let corpus = format!("fuzz/corpus/{target}");
@@ -32,7 +37,8 @@ pub fn run(workspace: &Workspace, seconds: u32) -> Result<()> {
         }
         let said = command("run")
             .args(&inputs)
-            .args(["--", &format!("-max_total_time={seconds}"), "-print_final_stats=1"])
+            // One seed: what a run on one machine finds, a run on the next one finds.
+            .args(["--", "-seed=1", &format!("-max_total_time={seconds}"), "-print_final_stats=1"])
             .run_quiet()?;
         let runs = said.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
         let Some(runs) = runs else { bail!("`{target}` ended well and does not say how often it ran") };

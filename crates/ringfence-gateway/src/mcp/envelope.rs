@@ -173,7 +173,7 @@ impl<'a> Object<'a> {
     }
 }
 
-/// The id of a request: a string or a number, as written. `1`, `1.0` and `1e0` are one id to
+/// The id of a request: a string or a finite number, as written. `1`, `1.0` and `1e0` are one id to
 /// some readers, and so are `"a"` and `"\u0061"`: [`Id::key`] is one for all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Id<'a>(&'a str);
@@ -182,7 +182,8 @@ impl<'a> Id<'a> {
     pub(super) fn parse(text: &'a str) -> Option<Self> {
         match json::kind(text)? {
             b'"' => json::string(text).map(|_| Id(text)),
-            b'-' | b'0'..=b'9' => Some(Id(text)),
+            // Beyond what a double holds, some readers see infinity, some the digits, some no JSON.
+            b'-' | b'0'..=b'9' => text.parse().is_ok_and(f64::is_finite).then_some(Id(text)),
             _ => None,
         }
     }
@@ -279,7 +280,7 @@ fn interpret<'a>(text: &'a str, top: &Object<'a>) -> Result<Message<'a>, Why> {
         };
         let id = match id {
             None | Some("null") => None,
-            Some(id) => Some(Id::parse(id).ok_or(not("`id` must be a string or a number"))?),
+            Some(id) => Some(Id::parse(id).ok_or(not("`id` must be a string or a finite number"))?),
         };
         if id.is_none() && matches!(answer, Answer::Result(_)) {
             return Err(not("a result has no `id`"));
@@ -301,7 +302,7 @@ fn interpret<'a>(text: &'a str, top: &Object<'a>) -> Result<Message<'a>, Why> {
         None => Message::Notification(Notification { text, method, params }),
         // `null` is a request to some readers and a notification to others.
         Some(id) => {
-            let id = Id::parse(id).ok_or(not("`id` must be a string or a number"))?;
+            let id = Id::parse(id).ok_or(not("`id` must be a string or a finite number"))?;
             Message::Request(Request { text, id, method, params })
         }
     })
