@@ -29,28 +29,3 @@ pub(crate) fn sha256(bytes: &[u8]) -> Digest {
 fn digest_of(digest: digest::Digest) -> Digest {
     Digest(digest.as_ref().try_into().expect("invariant: SHA-256 has 32 bytes"))
 }
-
-/// Lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("invariant: writing to a string cannot fail");
-        text
-    })
-}
-
-/// The bytes that lower-case hex spells; `None` where it is anything else.
-pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    text.as_bytes()
-        .chunks(2)
-        .map(|pair| match *pair {
-            [high, low] => Some(digit(high)? << 4 | digit(low)?),
-            _ => None,
-        })
-        .collect()
-}

@@ -11,11 +11,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use aws_lc_rs::{hmac, rand};
-use ringfence_model::Person;
+use ringfence_model::{Person, hex, unhex};
 use serde::{Deserialize, Serialize};
 
 use crate::disk::{read_if_there, replace, sync_dir};
-use crate::hash::{hex, unhex};
 
 /// What a stored payload names a key by. Says nothing about whose it is.
 pub(crate) type KeyId = [u8; 16];

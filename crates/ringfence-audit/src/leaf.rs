@@ -5,11 +5,9 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use ringfence_model::{Digest, Timestamp};
+use ringfence_model::{Digest, Timestamp, hex};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
-
-use crate::hash::hex;
 
 /// The largest leaf, in bytes (C2SP tlog-tiles).
 pub(crate) const MAX_LEAF: usize = 65_535;
@@ -100,7 +98,7 @@ impl<'de> Deserialize<'de> for Members {
                     if OURS.contains(&&*name) {
                         return Err(de::Error::custom(format_args!("`{name}` is the log's own member")));
                     }
-                    if !seen.insert(&name) {
+                    if let Err(name) = seen.insert(name) {
                         return Err(de::Error::custom(format_args!("`{name}` stands twice")));
                     }
                     map.next_value::<IgnoredAny>()?;
@@ -114,24 +112,26 @@ impl<'de> Deserialize<'de> for Members {
 
 /// The names of members so far. Few stay in a row, where looking is cheaper than sorting.
 #[derive(Default)]
-struct Seen {
+struct Seen<'a> {
     count: usize,
-    few: Vec<Box<str>>,
-    many: BTreeSet<Box<str>>,
+    few: Vec<Cow<'a, str>>,
+    many: BTreeSet<Cow<'a, str>>,
 }
 
-impl Seen {
-    /// False where it was there already.
-    fn insert(&mut self, name: &str) -> bool {
+impl<'a> Seen<'a> {
+    /// Gives it back where it was there already.
+    fn insert(&mut self, name: Cow<'a, str>) -> Result<(), Cow<'a, str>> {
         self.count += 1;
-        if self.few.iter().any(|seen| &**seen == name) {
-            return false;
+        if self.few.contains(&name) || self.many.contains(&name) {
+            return Err(name);
         }
         if self.few.len() < 32 {
-            self.few.push(name.into());
-            return true;
+            self.few.reserve(32);
+            self.few.push(name);
+        } else {
+            self.many.insert(name);
         }
-        self.many.insert(name.into())
+        Ok(())
     }
 }
 
@@ -203,7 +203,7 @@ pub(crate) fn parse(leaf: &[u8], node: &str) -> Result<Header, BadLeaf> {
     let payload = match raw.payload {
         None => None,
         Some(text) => {
-            let bytes = crate::hash::unhex(&text).and_then(|bytes| bytes.try_into().ok());
+            let bytes = ringfence_model::unhex(&text).and_then(|bytes| bytes.try_into().ok());
             Some(Digest(bytes.ok_or(BadLeaf::Payload)?))
         }
     };

@@ -201,6 +201,12 @@ impl Log {
         Append::new(&self.handle.shared, entry)
     }
 
+    /// Commits what is queued, on this thread, after whoever is at it: one write and one flush, for
+    /// which it blocks. For a thread that awaits [led](Append::led) records.
+    pub fn commit(&self) {
+        self.handle.shared.commit();
+    }
+
     /// The newest head.
     pub fn head(&self) -> Head {
         self.handle.shared.published().head.clone()

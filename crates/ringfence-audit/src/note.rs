@@ -5,9 +5,9 @@ use std::fmt;
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ringfence_model::Digest;
+use ringfence_model::{Digest, hex, unhex};
 
-use crate::hash::{hex, sha256, unhex};
+use crate::hash::sha256;
 
 const ED25519_TYPE: u8 = 1;
 

@@ -26,17 +26,21 @@ const SALT: usize = 32;
 const KEY: usize = 32;
 const NONCE: usize = 12;
 
-/// A salt and the commitment it makes to some content.
+/// A salt and the commitment it makes to some content, and the salt that its key will have.
 pub(crate) struct Commitment {
     salt: [u8; SALT],
+    derivation: [u8; SALT],
     pub(crate) digest: Digest,
 }
 
 impl Commitment {
     /// SHA-256 over a fresh random salt and the content.
     pub(crate) fn to(content: &[u8]) -> Result<Self, KeyringError> {
-        let salt = random()?;
-        Ok(Commitment { salt, digest: commit(&salt, content) })
+        let salts: [u8; 2 * SALT] = random()?;
+        let (salt, derivation) = salts.split_at(SALT);
+        let half = |half: &[u8]| half.try_into().expect("invariant: each half is as long as a salt");
+        let (salt, derivation) = (half(salt), half(derivation));
+        Ok(Commitment { salt, derivation, digest: commit(&salt, content) })
     }
 }
 
@@ -47,24 +51,25 @@ fn commit(salt: &[u8], content: &[u8]) -> Digest {
     sha256(&input)
 }
 
-/// Encrypts under all of the keys, the session's first.
-pub(crate) fn seal(
-    keys: &[Arc<Key>],
-    commitment: &Commitment,
-    content: &[u8],
-) -> Result<Vec<u8>, KeyringError> {
-    let derivation: [u8; SALT] = random()?;
-    let mut stored = vec![VERSION, u8::try_from(keys.len()).expect("invariant: at most 251 keys")];
+/// Encrypts what a commitment was made to, under all of the keys, the session's first. Takes the
+/// commitment: its salts serve once.
+pub(crate) fn seal(keys: &[Arc<Key>], commitment: Commitment, content: &[u8]) -> Vec<u8> {
+    let Commitment { salt, derivation, digest } = commitment;
+    let ids = keys.len() * size_of::<KeyId>();
+    let mut stored = Vec::with_capacity(2 + ids + 2 * SALT + content.len() + AES_256_GCM.tag_len());
+    stored.extend([VERSION, u8::try_from(keys.len()).expect("invariant: at most 251 keys")]);
     keys.iter().for_each(|key| stored.extend_from_slice(&key.id));
     stored.extend_from_slice(&derivation);
-    let mut secret = Vec::with_capacity(SALT + content.len() + 16);
-    secret.extend_from_slice(&commitment.salt);
-    secret.extend_from_slice(content);
+    let open = stored.len();
+    stored.extend_from_slice(&salt);
+    stored.extend_from_slice(content);
     let (key, nonce) = derive(keys, &derivation);
-    key.seal_in_place_append_tag(nonce, Aad::from(commitment.digest.0), &mut secret)
+    let (_, secret) = stored.split_at_mut(open);
+    let tag = key
+        .seal_in_place_separate_tag(nonce, Aad::from(digest.0), secret)
         .expect("invariant: the content is far below the cipher's limit");
-    stored.extend_from_slice(&secret);
-    Ok(stored)
+    stored.extend_from_slice(tag.as_ref());
+    stored
 }
 
 /// A stored payload that does not give back what its record commits to.

@@ -262,7 +262,7 @@ impl Session {
             owed: false,
         };
         self.state.permitted(now);
-        let append = inner.append(Record::Decision(Box::new(body)), Some(payload));
+        let append = self.append(Record::Decision(Box::new(body)), payload);
         let core = match InFlight::new(append, core).await {
             Ok(core) => core,
             Err(error) => {
@@ -289,7 +289,7 @@ impl Session {
         drop(held);
         self.state.touched(now, None);
         let fresh = body.approval.as_ref().is_some_and(|approval| approval.step == ApprovalStep::Asked);
-        let append = inner.append(Record::Decision(Box::new(body)), Some(payload));
+        let append = self.append(Record::Decision(Box::new(body)), payload);
         let (of, asked) = (Arc::clone(inner), id.clone());
         // Also where nobody waits for this check any more: the ask is in the log then, and an
         // answer to it serves the same attempt made again.
@@ -326,7 +326,7 @@ impl Session {
         let retry_after = held.retry_after(&decision.rule);
         drop(held);
         self.state.touched(now, None);
-        match inner.append(Record::Decision(Box::new(body)), Some(payload)).await {
+        match self.append(Record::Decision(Box::new(body)), payload).await {
             Ok(appended) => {
                 Verdict::Denied(Denied { decision, record: Some(inner.record_ref(&appended)), retry_after })
             }

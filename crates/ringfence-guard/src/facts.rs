@@ -5,10 +5,13 @@ use std::cell::RefCell;
 
 use jiff::SignedDuration;
 use ringfence_audit::record::{Charge, ChargeSpan};
-use ringfence_model::{Action, ActionKind, OutcomeKind, Resource, RuleName, Subject, Timestamp, Usage};
+use ringfence_model::{
+    Action, ActionKind, AgentId, OutcomeKind, Resource, RuleName, Subject, Timestamp, Usage,
+};
 use ringfence_policy::{
     By, Fact, FactId, Facts, Limit, LimitKind, PolicySet, Room, Value, Window, fact_name,
 };
+use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 
 use crate::Target;
@@ -131,40 +134,43 @@ impl<'a> AttemptFacts<'a> {
     /// under another policy. For the encrypted payload.
     pub(crate) fn payload(&self) -> Vec<u8> {
         let subject = &self.session.subject;
-        let head = json!({
-            "subject": {
-                "id": subject.id.as_str(),
-                "sponsor": subject.sponsor.as_str(),
-                "groups": &*subject.groups,
-                "ring": subject.ring.number(),
-                "delegation": subject.delegation.iter().map(ringfence_model::AgentId::as_str).collect::<Vec<_>>(),
+        let labels = self.live.labels;
+        let asked = Asked {
+            subject: AskedSubject {
+                id: subject.id.as_str(),
+                sponsor: subject.sponsor.as_str(),
+                groups: &subject.groups,
+                ring: subject.ring.number(),
+                delegation: subject.delegation.iter().map(AgentId::as_str).collect(),
             },
-            "action": self.action.kind.as_str(),
-            "resource": self.action.resource.to_string(),
-            "session": {
-                "id": &*self.session.id,
-                "age_us": i64::try_from(self.age().as_micros()).unwrap_or(i64::MAX),
-                "calls": self.live.calls,
-                "tokens": self.live.tokens,
-                "usd": self.live.micro_usd,
-                "labels": {
-                    "integrity": self.live.labels.integrity.as_str(),
-                    "confidentiality": self.live.labels.confidentiality.as_str(),
+            action: self.action.kind.as_str(),
+            resource: self.action.resource.to_string(),
+            session: AskedSession {
+                id: &self.session.id,
+                age_us: i64::try_from(self.age().as_micros()).unwrap_or(i64::MAX),
+                calls: self.live.calls,
+                tokens: self.live.tokens,
+                usd: self.live.micro_usd,
+                labels: AskedLabels {
+                    integrity: labels.integrity.as_str(),
+                    confidentiality: labels.confidentiality.as_str(),
                 },
             },
-            "annotations": self.annotations(),
-            "findings": [],
-            "now": self.now.to_string(),
-            "server": self.target.server.map(|digest| digest.to_string()),
-            "tool": self.target.tool.as_ref().map(|tool| tool.hash.to_string()),
-        });
+            annotations: self.annotations(),
+            findings: [],
+            now: self.now,
+            server: self.target.server.map(|digest| digest.to_string()),
+            tool: self.target.tool.as_ref().map(|tool| tool.hash.to_string()),
+        };
+        let arguments = self.action.arguments.raw();
+        let mut text = Vec::with_capacity(1_024 + arguments.len());
+        serde_json::to_writer(&mut text, &asked).expect("invariant: plain data serialises into memory");
         // The arguments go in as they were sent, number forms included.
-        let mut text = head.to_string();
         text.pop();
-        text.push_str(",\"arguments\":");
-        text.push_str(self.action.arguments.raw());
-        text.push('}');
-        text.into_bytes()
+        text.extend_from_slice(b",\"arguments\":");
+        text.extend_from_slice(arguments.as_bytes());
+        text.push(b'}');
+        text
     }
 
     fn annotations(&self) -> Option<&Json> {
@@ -315,6 +321,45 @@ impl Facts for AttemptFacts<'_> {
             Limits::Unknown => Room::Unknown,
         }
     }
+}
+
+/// What the payload of a decision holds besides the arguments.
+#[derive(Serialize)]
+struct Asked<'a> {
+    subject: AskedSubject<'a>,
+    action: &'static str,
+    resource: String,
+    session: AskedSession<'a>,
+    annotations: Option<&'a Json>,
+    findings: [(); 0],
+    now: Timestamp,
+    server: Option<String>,
+    tool: Option<String>,
+}
+
+#[derive(Serialize)]
+struct AskedSubject<'a> {
+    id: &'a str,
+    sponsor: &'a str,
+    groups: &'a [String],
+    ring: u8,
+    delegation: Vec<&'a str>,
+}
+
+#[derive(Serialize)]
+struct AskedSession<'a> {
+    id: &'a str,
+    age_us: i64,
+    calls: u64,
+    tokens: u64,
+    usd: u64,
+    labels: AskedLabels,
+}
+
+#[derive(Serialize)]
+struct AskedLabels {
+    integrity: &'static str,
+    confidentiality: &'static str,
 }
 
 /// What a limit counts.

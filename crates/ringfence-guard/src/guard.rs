@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use aws_lc_rs::{hmac, rand};
 use ringfence_audit::record::{Record, RecordRef};
 use ringfence_audit::{Append, Clock, Log, Payload};
-use ringfence_model::{Action, AgentId, Approver, Ask, Digest, Person, Timestamp};
+use ringfence_model::{Action, AgentId, Approver, Ask, Digest, Person, Timestamp, hex};
 use ringfence_policy::PolicySet;
 use tokio::sync::watch;
 
@@ -295,11 +295,3 @@ pub(crate) const PERSON: &str = "person:";
 
 /// The trust domain of agents that nobody configured.
 pub(crate) const LOCAL: &str = "local";
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("invariant: writing to a string cannot fail");
-        text
-    })
-}

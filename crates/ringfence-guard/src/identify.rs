@@ -25,7 +25,7 @@ impl Guard {
             Err(reason) => return Err(self.inner.refuse_caller(&reason).await),
         };
         let state = self.inner.session_of(identified);
-        Ok(Session { guard: self.inner.clone(), state, assurance: held, own: None })
+        Ok(Session { guard: self.inner.clone(), state, assurance: held, own: None, led: false })
     }
 
     /// Ends a session: what it waits for is void, and its limits by session are gone.

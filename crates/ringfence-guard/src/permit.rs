@@ -1,6 +1,7 @@
 //! Permits: the only way to an effect. A permit owns the attempt that it allows, is made in one
 //! place, is used once, and ends in exactly one outcome record, whatever happens to it.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -161,17 +162,21 @@ impl PermitCore {
         })
     }
 
-    /// Writes the outcome, once.
-    fn settle(&mut self, kind: OutcomeKind, started: Option<Timestamp>, detail: Detail<'_>) {
+    /// Takes the outcome in, once: usage, limits and labels are as they are from here on.
+    fn settle(
+        &mut self,
+        kind: OutcomeKind,
+        started: Option<Timestamp>,
+        detail: Detail<'_>,
+    ) -> Option<Unwritten> {
         if !std::mem::replace(&mut self.owed, false) {
-            return;
+            return None;
         }
         let now = self.inner.now();
         let usage = detail.outcome.map_or(Usage::default(), |outcome| outcome.usage);
         let labels = self.session.settled(now, &usage, detail.taken_in);
         let spans = self.held.spans();
         let charged = self.held.settle(kind, &usage, now);
-        let error = detail.outcome.and_then(|outcome| outcome.error.as_deref());
         let body = record::Outcome {
             of: self.record.index,
             session: self.session.id.to_string(),
@@ -193,13 +198,35 @@ impl PermitCore {
             labels: record_labels(labels),
             reason: self.note.take(),
         };
-        let payload = (error.is_some() || detail.content.is_some()).then(|| {
-            let content =
-                serde_json::json!({ "error": error, "result": detail.content.map(String::from_utf8_lossy) });
+        Some(Unwritten {
+            inner: Arc::clone(&self.inner),
+            session: Arc::clone(&self.session),
+            body: Some(body),
+            error: detail.outcome.and_then(|outcome| outcome.error.clone()),
+            content: detail.content.map(<[u8]>::to_vec),
+        })
+    }
+}
+
+/// An outcome that holds and whose record has still to be written: when this is dropped.
+struct Unwritten {
+    inner: Arc<Inner>,
+    session: Arc<SessionState>,
+    body: Option<record::Outcome>,
+    error: Option<String>,
+    content: Option<Vec<u8>>,
+}
+
+impl Drop for Unwritten {
+    fn drop(&mut self) {
+        let Some(body) = self.body.take() else { return };
+        let payload = (self.error.is_some() || self.content.is_some()).then(|| {
+            let result = self.content.as_deref().map(String::from_utf8_lossy);
+            let content = serde_json::to_vec(&CameBack { error: self.error.as_deref(), result });
             Payload {
                 session: self.session.id.to_string(),
                 persons: vec![self.session.subject.sponsor.clone()],
-                content: content.to_string().into_bytes(),
+                content: content.expect("invariant: plain data serialises into memory"),
             }
         });
         // Queued: the reply does not wait for the disk. A log that fails refuses all further
@@ -212,6 +239,13 @@ impl PermitCore {
     }
 }
 
+/// What the payload of an outcome holds.
+#[derive(serde::Serialize)]
+struct CameBack<'a> {
+    error: Option<&'a str>,
+    result: Option<Cow<'a, str>>,
+}
+
 /// What is known of an outcome besides its kind.
 #[derive(Default, Clone, Copy)]
 struct Detail<'a> {
@@ -222,7 +256,7 @@ struct Detail<'a> {
 
 impl Drop for PermitCore {
     fn drop(&mut self) {
-        self.settle(OutcomeKind::NotStarted, None, Detail::default());
+        drop(self.settle(OutcomeKind::NotStarted, None, Detail::default()));
     }
 }
 
@@ -234,11 +268,12 @@ pub struct Sent {
     started: Timestamp,
 }
 
-/// An outcome is on its way to the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// An outcome that was taken in. Its record goes into the queue when this is dropped: whoever
+/// has a reply to pass on does that first.
 pub struct Settled {
     /// The session's labels after what came back was taken in.
     pub labels: Labels,
+    _record: Option<Unwritten>,
 }
 
 /// Why something under way has to stop.
@@ -254,15 +289,15 @@ impl Sent {
         self.core.as_ref().map(|core| &core.record)
     }
 
-    /// Notes the outcome. Queued: it never delays the reply. `content` is what came back, which
+    /// Notes the outcome. Queued: it never waits for the disk. `content` is what came back, which
     /// goes into the encrypted payload; `taken_in` are the labels of what came back.
     pub fn settle(mut self, outcome: &Outcome, content: Option<&[u8]>, taken_in: Option<Labels>) -> Settled {
         let Some(mut core) = self.core.take() else {
-            return Settled { labels: Labels::FRESH };
+            return Settled { labels: Labels::FRESH, _record: None };
         };
         let detail = Detail { outcome: Some(outcome), content, taken_in };
-        core.settle(outcome.kind, Some(self.started), detail);
-        Settled { labels: core.session.live().labels }
+        let record = core.settle(outcome.kind, Some(self.started), detail);
+        Settled { labels: core.session.live().labels, _record: record }
     }
 
     /// Resolves when this has to stop: a kill that covers it, or the end of the agent's standing.
@@ -292,7 +327,8 @@ impl Drop for Sent {
     fn drop(&mut self) {
         if let Some(core) = &mut self.core {
             let taken_in = Some(Labels { integrity: ringfence_model::Integrity::Untrusted, ..Labels::FRESH });
-            core.settle(OutcomeKind::Unknown, Some(self.started), Detail { taken_in, ..Detail::default() });
+            let detail = Detail { taken_in, ..Detail::default() };
+            drop(core.settle(OutcomeKind::Unknown, Some(self.started), detail));
         }
     }
 }

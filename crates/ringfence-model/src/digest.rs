@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::hex;
+
 /// 32 bytes of SHA-256, written `sha256:` and 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 32]);
@@ -16,8 +18,13 @@ const PREFIX: &str = "sha256:";
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(PREFIX)?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        let mut text = [0; PREFIX.len() + 64];
+        let (prefix, digits) = text.split_at_mut(PREFIX.len());
+        prefix.copy_from_slice(PREFIX.as_bytes());
+        for (place, byte) in digits.chunks_exact_mut(2).zip(&self.0) {
+            place.copy_from_slice(&hex::digits(*byte));
+        }
+        f.write_str(str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 
@@ -32,21 +39,8 @@ impl FromStr for Digest {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let bad = || BadDigest(text.chars().take(100).collect());
-        let hex = text.strip_prefix(PREFIX).ok_or_else(bad)?;
-        let mut nibbles = hex.chars().map(|c| match c {
-            '0'..='9' | 'a'..='f' => c.to_digit(16).and_then(|n| u8::try_from(n).ok()),
-            _ => None,
-        });
-        let mut bytes = [0; 32];
-        for byte in &mut bytes {
-            let (Some(Some(high)), Some(Some(low))) = (nibbles.next(), nibbles.next()) else {
-                return Err(bad());
-            };
-            *byte = high << 4 | low;
-        }
-        if nibbles.next().is_some() {
-            return Err(bad());
-        }
-        Ok(Digest(bytes))
+        let digits = text.strip_prefix(PREFIX).filter(|digits| digits.len() == 64).ok_or_else(bad)?;
+        let bytes = hex::unhex(digits).and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Digest).ok_or_else(bad)
     }
 }

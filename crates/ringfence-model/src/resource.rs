@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 /// The kind of a resource: the scheme of its URI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ResourceKind {
@@ -129,10 +131,9 @@ impl Resource {
 impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://", self.kind.as_str())?;
-        encode(f, &self.authority, b":[]")?;
+        write!(f, "{}", utf8_percent_encode(&self.authority, AUTHORITY))?;
         for part in &self.parts {
-            f.write_str("/")?;
-            encode(f, part, b"")?;
+            write!(f, "/{}", utf8_percent_encode(part, SEGMENT))?;
         }
         if self.parts.is_empty() && self.kind.is_path() {
             f.write_str("/")?;
@@ -141,17 +142,10 @@ impl fmt::Display for Resource {
     }
 }
 
-/// Percent-encodes all but RFC 3986's unreserved characters and `also`.
-fn encode(f: &mut fmt::Formatter<'_>, part: &str, also: &[u8]) -> fmt::Result {
-    for byte in part.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || also.contains(&byte) {
-            write!(f, "{}", char::from(byte))?;
-        } else {
-            write!(f, "%{byte:02X}")?;
-        }
-    }
-    Ok(())
-}
+/// What is percent-encoded in a part: all but RFC 3986's unreserved characters.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// And in an authority, where ports and addresses need these as well.
+const AUTHORITY: &AsciiSet = &SEGMENT.remove(b':').remove(b'[').remove(b']');
 
 impl FromStr for Resource {
     type Err = BadResource;

@@ -2,12 +2,14 @@
 //! and held here, and everything between them goes through the guard.
 
 mod streams;
+mod thread;
 
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ringfence_gateway::mcp::stdio::{self, Server};
 use ringfence_guard::{Denied, Evidence, Session, SessionKey, sha256};
@@ -20,9 +22,13 @@ use tokio::io::{AsyncReadExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
+use self::thread::OwnThread;
 use crate::peer::Peer;
 use crate::protocol::{Answer, McpRequest};
 use crate::serve::{Served, say};
+
+/// How long a client may take to read what the server said before it ended.
+const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// Why a server is not wrapped.
 #[derive(Debug, thiserror::Error)]
@@ -100,16 +106,15 @@ async fn wrapped(
     let killer = running.killer();
     let ended = streams::Ended::watch(running.as_fd().try_clone_to_owned().map_err(NotWrapped::Streams)?)
         .map_err(NotWrapped::Streams)?;
-    let client = (
-        streams::reader(client_in).map_err(NotWrapped::Streams)?,
-        streams::writer(client_out).map_err(NotWrapped::Streams)?,
-    );
-    let upstream = (
-        streams::reader(from_child).map_err(NotWrapped::Streams)?,
-        streams::writer(to_child).map_err(NotWrapped::Streams)?,
-    );
     let (notices, mut heard) = mpsc::channel(16);
-    let mut proxy = tokio::spawn(stdio::proxy(session.clone(), server, client, upstream, notices));
+    let wire = session.clone();
+    let proxy = OwnThread::start(move || {
+        let client = (streams::reader(client_in)?, streams::writer(client_out)?);
+        let upstream = (streams::reader(from_child)?, streams::writer(to_child)?);
+        Ok(stdio::proxy(wire, server, client, upstream, notices))
+    });
+    let mut proxy = proxy.map_err(NotWrapped::Streams)?;
+    let mut is_over = false;
     let mut byte = [0u8; 1];
     let mut message = None;
     let mut kills = session.kills();
@@ -136,6 +141,7 @@ async fn wrapped(
                 }
             }
             finished = &mut proxy => {
+                is_over = true;
                 match finished {
                     Ok(end) => message = end.message,
                     Err(error) => message = Some(format!("the connection broke: {error}")),
@@ -151,11 +157,8 @@ async fn wrapped(
         .await
         .map_err(|error| NotWrapped::Streams(io::Error::other(error)))?;
     // What the server said last still goes through before the streams close.
-    if !proxy.is_finished() {
-        let drained = tokio::time::timeout(std::time::Duration::from_secs(2), &mut proxy).await;
-        if drained.is_err() {
-            proxy.abort();
-        }
+    if !is_over && tokio::time::timeout(LAST_LINES, &mut proxy).await.is_err() {
+        tracing::debug!(session = session.id(), "the client did not take what the server said last");
     }
     Ok(Answer::Exited { code: code(exit), message })
 }

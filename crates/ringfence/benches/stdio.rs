@@ -1,6 +1,7 @@
 //! What the wrapper costs: round trips of `tools/call` to a small server, direct and through
-//! `ringfence mcp` in turns, beside the disk's own flush in the same run; and the memory that
-//! each wrapped server adds. Prints a table.
+//! `ringfence mcp` in turns, and in turns with them the disk's own flush, and a relay that does
+//! nothing but flush before it passes a line on: the least that any wrapper costs here. Then the
+//! memory that each wrapped server adds. Prints a table.
 //!
 //! `cargo bench --package ringfence --bench stdio [-- CALLS]`
 
@@ -15,11 +16,13 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 /// What makes this program the server.
 const SERVE: &str = "serve-echo";
+/// What makes this program the relay: a file to flush, and the server's words follow.
+const RELAY: &str = "relay";
 const CALLS: usize = 2_000;
 /// Calls in one turn.
 const TURN: usize = 100;
 /// Bytes that a call's record and payload come to, about.
-const RECORD: usize = 2_048;
+const RECORD: usize = 4_096;
 /// How many wrapped servers the memory is measured over.
 const SERVERS: usize = 4;
 
@@ -39,6 +42,13 @@ limits:
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().collect();
     if arguments.iter().any(|argument| argument == SERVE) {
+        if let Some((file, server)) = arguments
+            .iter()
+            .position(|argument| argument == RELAY)
+            .and_then(|at| arguments.get(at + 1..).and_then(|rest| rest.split_first()))
+        {
+            return relay(Path::new(file), server);
+        }
         return serve();
     }
     let calls = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(CALLS);
@@ -46,12 +56,14 @@ fn main() -> Result<()> {
     let server = std::env::current_exe()?;
     let server = [server.to_str().context("the path of this program is text")?, SERVE];
     let measured = round_trips(&place, &server, calls)?;
-    let flushes = flushes(&place.folder)?;
     println!("{:<34}{:>10}{:>10}{:>10}", "", "p50 µs", "p90 µs", "p99 µs");
-    let (direct, wrapped) = (row("round trip, direct", measured.0), row("round trip, wrapped", measured.1));
-    let flush = row(&format!("write of {RECORD} B and fdatasync"), flushes);
+    let direct = row("round trip, direct", measured.direct);
+    let wrapped = row("round trip, wrapped", measured.wrapped);
+    let relayed = row("round trip, relayed", measured.relayed);
+    let flush = row(&format!("write of {RECORD} B and fdatasync"), measured.flush);
     println!("{:<34}{:>10.1}", "added, p50", wrapped - direct);
     println!("{:<34}{:>10.1}", "added above the flush, p50", wrapped - direct - flush);
+    println!("{:<34}{:>10.1}", "added above the relay, p50", wrapped - relayed);
     memory(&place, &server)
 }
 
@@ -144,46 +156,71 @@ impl Peer {
     }
 }
 
-fn round_trips(place: &Place, server: &[&str], calls: usize) -> Result<(Vec<Duration>, Vec<Duration>)> {
+#[derive(Default)]
+struct Measured {
+    direct: Vec<Duration>,
+    wrapped: Vec<Duration>,
+    relayed: Vec<Duration>,
+    flush: Vec<Duration>,
+}
+
+fn round_trips(place: &Place, server: &[&str], calls: usize) -> Result<Measured> {
     let (program, arguments) = server.split_first().context("a server")?;
     let mut command = Command::new(program);
     command.args(arguments);
     let mut direct = Peer::start(command)?;
     let mut wrapped = place.wrapped("echo", server)?;
+    let mut command = Command::new(program);
+    command.arg(RELAY).arg(place.folder.join("relayed")).args(server);
+    let mut relayed = Peer::start(command)?;
+    let disk = Disk::new(&place.folder.join("flushes"))?;
     for _ in 0..TURN {
         direct.call()?;
         wrapped.call()?;
+        relayed.call()?;
     }
-    let mut times = (Vec::with_capacity(calls), Vec::with_capacity(calls));
-    while times.0.len() < calls {
+    let mut measured = Measured::default();
+    while measured.direct.len() < calls {
         for _ in 0..TURN {
-            times.0.push(direct.call()?);
+            measured.direct.push(direct.call()?);
         }
         for _ in 0..TURN {
-            times.1.push(wrapped.call()?);
+            measured.wrapped.push(wrapped.call()?);
+        }
+        for _ in 0..TURN {
+            measured.relayed.push(relayed.call()?);
+        }
+        for turn in 0..TURN {
+            measured.flush.push(disk.flush(turn)?);
         }
     }
     direct.end()?;
     wrapped.end()?;
-    Ok(times)
+    relayed.end()?;
+    Ok(measured)
 }
 
-/// What the disk takes for a write like that of one call's record, into room made beforehand.
-fn flushes(folder: &Path) -> Result<Vec<Duration>> {
-    let path = folder.join("flushes");
-    let file = File::options().create(true).truncate(true).write(true).open(&path)?;
-    let bytes = vec![7; RECORD];
-    file.write_all_at(&vec![0; 8 << 20], 0)?;
-    file.sync_all()?;
-    let mut times = Vec::new();
-    for turn in 0..1_000u64 {
-        let start = Instant::now();
-        file.write_all_at(&bytes, turn * u64::try_from(RECORD)?)?;
-        file.sync_data()?;
-        times.push(start.elapsed());
+/// The disk below the log: what it takes for a write like that of one call's record, into room
+/// made beforehand.
+struct Disk {
+    file: File,
+    bytes: Vec<u8>,
+}
+
+impl Disk {
+    fn new(path: &Path) -> Result<Disk> {
+        let file = File::options().create(true).truncate(true).write(true).open(path)?;
+        file.write_all_at(&vec![0; TURN * RECORD], 0)?;
+        file.sync_all()?;
+        Ok(Disk { file, bytes: vec![7; RECORD] })
     }
-    fs::remove_file(path)?;
-    Ok(times)
+
+    fn flush(&self, turn: usize) -> Result<Duration> {
+        let start = Instant::now();
+        self.file.write_all_at(&self.bytes, u64::try_from(turn * RECORD)?)?;
+        self.file.sync_data()?;
+        Ok(start.elapsed())
+    }
 }
 
 fn memory(place: &Place, server: &[&str]) -> Result<()> {
@@ -240,6 +277,27 @@ fn pss(pid: u32) -> Result<u64> {
         bail!("the kernel does not tell the memory of process {pid}");
     };
     Ok(line.trim().trim_end_matches(" kB").parse()?)
+}
+
+/// Passes lines on, and flushes a block before each that goes to the server.
+fn relay(file: &Path, server: &[String]) -> Result<()> {
+    let disk = Disk::new(file)?;
+    let (program, arguments) = server.split_first().context("a server")?;
+    let mut command = Command::new(program);
+    command.args(arguments);
+    let mut server = Peer::start(command)?;
+    let mut output = std::io::stdout();
+    for (turn, line) in std::io::stdin().lines().enumerate() {
+        disk.flush(turn % TURN)?;
+        let mut line = line?;
+        line.push('\n');
+        server.input.write_all(line.as_bytes())?;
+        server.line.clear();
+        server.output.read_line(&mut server.line)?;
+        output.write_all(server.line.as_bytes())?;
+        output.flush()?;
+    }
+    server.end()
 }
 
 /// A server with one tool, `echo`.

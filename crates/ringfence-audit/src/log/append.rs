@@ -101,6 +101,7 @@ impl Failure {
 pub struct Append {
     shared: Arc<Shared>,
     state: State,
+    led: bool,
 }
 
 enum State {
@@ -226,7 +227,15 @@ impl Append {
             },
             Err(error) => State::Refused(error),
         };
-        Append { shared: Arc::clone(shared), state }
+        Append { shared: Arc::clone(shared), state, led: false }
+    }
+
+    /// Whoever awaits it calls [`Log::commit`](super::Log::commit) before going to sleep, so the
+    /// log's own thread is not woken for it. Where that call does not come, the record is
+    /// committed a few milliseconds later.
+    pub fn led(mut self) -> Append {
+        self.led = true;
+        self
     }
 
     /// Waits for the outcome, and commits what is queued where nobody else does.
@@ -320,7 +329,11 @@ impl Future for Append {
                     }
                 },
                 State::Quiet(slot) => {
-                    self.shared.tell_writer();
+                    if self.led {
+                        self.shared.tell_writer_later();
+                    } else {
+                        self.shared.tell_writer();
+                    }
                     self.state = State::Told(slot);
                 }
                 State::Told(slot) => {
@@ -379,7 +392,7 @@ impl Shared {
         }
         let payload = match (entry.payload, commitment) {
             (Some(payload), Some(commitment)) => match self.keys_of(&payload) {
-                Some(keys) => Sealing::Done(seal(&keys, &commitment, &payload.content).map_err(keys_error)?),
+                Some(keys) => Sealing::Done(seal(&keys, commitment, &payload.content)),
                 None => Sealing::Open(payload, commitment),
             },
             _ => Sealing::Nothing,

@@ -119,7 +119,7 @@ impl Shared {
                 Sealing::Open(payload, commitment) => keys.clone().and_then(|()| {
                     // They are there now, unless one was erased in between: then it is made anew.
                     let found = self.keyring.ensure(&owners(&payload)).map_err(Arc::new)?;
-                    seal(&found, &commitment, &payload.content).map_err(Arc::new)
+                    Ok(seal(&found, commitment, &payload.content))
                 }),
             };
             match stored {

@@ -112,7 +112,7 @@ pub(super) fn erase(log: &Log, whose: Whose<'_>) -> Result<Option<Appended>, Era
         Whose::Person(person) => {
             let owner = Owner::Person(person.clone());
             let Some(key) = shared.keyring.find(&owner) else { return Ok(None) };
-            (owner, serde_json::json!({ "person": crate::hash::hex(&key.id) }))
+            (owner, serde_json::json!({ "person": ringfence_model::hex(&key.id) }))
         }
         Whose::Pseudonym(pseudonym) => {
             let Some(person) = shared.keyring.person_of(pseudonym) else { return Ok(None) };

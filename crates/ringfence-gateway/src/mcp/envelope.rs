@@ -157,6 +157,14 @@ impl<'a> Object<'a> {
         Ok(Object { text, members })
     }
 
+    /// The result of a response, where it is an object that every reader reads alike.
+    pub fn of_result(response: &Response<'a>) -> Option<Self> {
+        match response.answer {
+            Answer::Result(result) => Object::parse(result, &[]).ok(),
+            Answer::Error(_) => None,
+        }
+    }
+
     /// As written.
     pub fn text(&self) -> &'a str {
         self.text

@@ -1,8 +1,9 @@
 //! One MCP server over standard streams, wrapped: every message of both sides is read, what
 //! attempts something is checked and settled, everything else passes byte for byte.
 //!
-//! One task does all of it, so that a call costs no hop between tasks: it reads from either side
-//! as long as the other keeps up, and drives the checks that are under way.
+//! One thread does all of it, so that a call costs no change of thread: it reads from either side
+//! as long as the other keeps up, drives the checks that are under way, and commits their
+//! records itself when there is nothing else to do.
 
 mod attempt;
 mod calls;
@@ -21,7 +22,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::future::{AbortHandle, Abortable};
 use futures_util::stream::FuturesUnordered;
-use ringfence_guard::{Session, Target};
+use ringfence_guard::{Session, Settled, Target};
 use ringfence_model::Digest;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::mpsc;
@@ -90,6 +91,8 @@ struct Done {
 
 /// Carries messages between a client and its server until the server's output ends, or the
 /// client is gone and the server has had its time. `notices` takes what a person should see.
+///
+/// It blocks its thread for as long as the disk takes to flush the log, so it has one to itself.
 pub async fn proxy<CR, CW, SR, SW>(
     session: Session,
     server: Server,
@@ -106,10 +109,11 @@ where
     let (mut from_client, to_client) = client;
     let (mut from_server, to_server) = upstream;
     let server = Arc::new(server);
+    let session = session.led();
     let (said, mut heard) = mpsc::unbounded_channel();
     let mut kills = session.kills();
     let mut wire = Wire {
-        checker: Checker::new(session, Arc::clone(&server), notices, said),
+        checker: Checker::new(session.clone(), Arc::clone(&server), notices, said),
         server,
         to_client: Outbox::new(to_client),
         to_server: Outbox::new(to_server),
@@ -118,6 +122,8 @@ where
         checks: FuturesUnordered::new(),
         held: 0,
         results: 0,
+        uncommitted: false,
+        settled: Vec::new(),
     };
     let mut client_lines = Lines::new(envelope::MAX_BYTES);
     let mut server_lines = Lines::new(envelope::MAX_BYTES);
@@ -151,6 +157,7 @@ where
                     return End { message: None };
                 }
             }
+            () = std::future::ready(()), if !wire.settled.is_empty() => wire.settled.clear(),
             read = from_server.read(&mut server_bytes), if wire.takes_from_server() => {
                 last_heard = tokio::time::Instant::now();
                 let read = read.unwrap_or(0);
@@ -180,6 +187,10 @@ where
                 }
             }
             () = until(patience) => return End { message: None },
+            () = std::future::ready(()), if wire.uncommitted => {
+                session.commit();
+                wire.uncommitted = false;
+            }
         }
     }
 }
@@ -204,6 +215,10 @@ struct Wire<CW, SW> {
     held: usize,
     /// How many of them are results.
     results: usize,
+    /// A check has begun since records were last committed.
+    uncommitted: bool,
+    /// Outcomes whose records are written once the replies are on their way.
+    settled: Vec<Settled>,
 }
 
 impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
@@ -253,6 +268,7 @@ impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
             self.calls.checking(sender, &asked.key, abort);
         }
         self.held = self.held.saturating_add(bytes);
+        self.uncommitted = true;
         let check = Abortable::new(self.checker.check(sender, asked, text, actions, target), registration);
         self.checks.push(Box::pin(async move { Done { bytes, is_result, checked: check.await.ok() } }));
     }

@@ -196,5 +196,5 @@ fn leaf_hash(leaf: &[u8]) -> Digest {
 
 /// Sixty-four digits, as the contract has roots.
 fn hex(digest: &Digest) -> String {
-    digest.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    ringfence_model::hex(&digest.0)
 }

@@ -187,8 +187,7 @@ pub(crate) fn node(data: &DataDir) -> Result<String, Fault> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let mut chance = [0u8; 6];
             std::fs::File::open("/dev/urandom")?.read_exact(&mut chance)?;
-            let hex: String = chance.iter().map(|byte| format!("{byte:02x}")).collect();
-            Ok(format!("node-{hex}"))
+            Ok(format!("node-{}", ringfence_model::hex(&chance)))
         }
         Err(error) => Err(Fault::from(error).while_trying(format!("reading `{}`", beside.display()))),
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use futures_util::FutureExt as _;
 use futures_util::future::AbortHandle;
-use ringfence_guard::{Cut, Sent};
+use ringfence_guard::{Cut, Sent, Settled};
 use ringfence_model::{Labels, Outcome, OutcomeKind, Usage};
 
 use super::check::Asked;
@@ -92,16 +92,21 @@ impl OpenCall {
         self.first_page
     }
 
-    /// Notes the outcome of what the request attempted.
-    pub(super) fn settle(&mut self, response: &Response<'_>, taken_in: Option<Labels>) {
+    /// Notes the outcome of what the request attempted. The records are still to be written.
+    pub(super) fn settle(
+        &mut self,
+        response: &Response<'_>,
+        result: Option<&Object<'_>>,
+        taken_in: Option<Labels>,
+    ) -> Vec<Settled> {
         let Stage::Begun { sent, at, bytes_out, asked: _ } =
             std::mem::replace(&mut self.stage, Stage::Passing)
         else {
-            return;
+            return Vec::new();
         };
         let failed = match response.answer {
             Answer::Error(_) => true,
-            Answer::Result(result) => is_error(result),
+            Answer::Result(_) => result.and_then(|result| result.member("isError")) == Some("true"),
         };
         let size = |length: usize| Some(u64::try_from(length).unwrap_or(u64::MAX));
         let outcome = Outcome {
@@ -118,9 +123,10 @@ impl OpenCall {
             },
         };
         let content = (response.text.len() <= MAX_CONTENT).then_some(response.text.as_bytes());
-        for (position, sent) in sent.into_iter().enumerate() {
-            sent.settle(&outcome, if position == 0 { content } else { None }, taken_in);
-        }
+        let settle = |(position, sent): (usize, Sent)| {
+            sent.settle(&outcome, if position == 0 { content } else { None }, taken_in)
+        };
+        sent.into_iter().enumerate().map(settle).collect()
     }
 }
 
@@ -139,14 +145,8 @@ fn at_once(sent: Sent, kind: OutcomeKind) {
     sent.settle(&outcome, None, None);
 }
 
-fn is_error(result: &str) -> bool {
-    Object::parse(result, &[]).ok().and_then(|result| result.member("isError")) == Some("true")
-}
-
 /// The task that a call made, where it made one.
-pub(super) fn task_of(response: &Response<'_>) -> Option<String> {
-    let Answer::Result(result) = response.answer else { return None };
-    let result = Object::parse(result, &[]).ok()?;
+pub(super) fn task_of(result: &Object<'_>) -> Option<String> {
     let id = match result.member("task") {
         Some(task) => Object::parse(task, &[]).ok()?.member("taskId")?,
         None => result.member("taskId")?,

@@ -5,7 +5,7 @@ use tokio::io::AsyncWrite;
 use super::calls::{Cancellation, OpenCall};
 use super::check::Asked;
 use super::{Wire, reply};
-use crate::mcp::envelope::{self, Message, Notification, Refused, Request, Response};
+use crate::mcp::envelope::{self, Message, Notification, Object, Refused, Request, Response};
 use crate::mcp::method::{self, Meaning, Sender};
 
 impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
@@ -110,7 +110,8 @@ impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
             tracing::warn!(server = self.server.name, "the client answered what nobody asked; dropped");
             return;
         };
-        call.settle(response, None);
+        let result = Object::of_result(response);
+        self.settled.extend(call.settle(response, result.as_ref(), None));
         self.to_server.push(response.text.as_bytes());
     }
 }

@@ -7,7 +7,7 @@ use super::check::Asked;
 use super::tools::Listing;
 use super::{Wire, attempt, reply};
 use crate::mcp::edit;
-use crate::mcp::envelope::{self, Answer, Message, Notification, Refused, Request, Response};
+use crate::mcp::envelope::{self, Answer, Message, Notification, Object, Refused, Request, Response};
 use crate::mcp::method::{self, Meaning, Sender};
 
 impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
@@ -86,10 +86,12 @@ impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
             return;
         };
         let method = call.method().to_owned();
-        if let (Some(task), "tools/call") = (calls::task_of(response), method.as_str()) {
+        let result = Object::of_result(response);
+        if let (Some(task), "tools/call") = (result.as_ref().and_then(calls::task_of), method.as_str()) {
             self.calls.remember_task(task);
         }
-        call.settle(response, self.checker.taken_from_server(&method));
+        let taken_in = self.checker.taken_from_server(&method);
+        self.settled.extend(call.settle(response, result.as_ref(), taken_in));
         if let (Answer::Result(result), "tools/list") = (response.answer, method.as_str()) {
             match self.checker.shown_tools(response.text, result, call.is_first_page(), &mut self.tools) {
                 Ok(text) => self.to_client.push(text.as_bytes()),
