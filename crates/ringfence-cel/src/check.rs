@@ -466,7 +466,7 @@ fn folded(node: Node) -> Node {
         return node;
     }
     let arena = Bump::new();
-    let value = Machine::new(&Nothing, &arena, crate::FUEL).run(&node).ok().and_then(constant);
+    let value = Machine::new(&Nothing, &arena, crate::FUEL).value(&node).ok().and_then(constant);
     match value {
         Some(value) => Node { op: Op::Const(value), span: node.span },
         None => node,

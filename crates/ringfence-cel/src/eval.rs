@@ -11,6 +11,7 @@ mod call;
 mod compare;
 mod convert;
 mod loops;
+mod quick;
 mod val;
 
 use std::cell::Cell;
@@ -68,8 +69,14 @@ impl<'v, 'a: 'v> Machine<'v, 'a> {
         self.fuel.get()
     }
 
-    pub(crate) fn run(&self, node: &'v Node) -> Answer<'v> {
+    /// What an expression comes to.
+    pub(crate) fn value(&self, node: &'v Node) -> Answer<'v> {
         self.eval(node, None)
+    }
+
+    /// Whether a condition holds.
+    pub(crate) fn holds(&self, node: &'v Node) -> Result<bool, Stop> {
+        self.truth(node, None, "a condition")
     }
 
     /// The value of `node`.
@@ -148,8 +155,11 @@ impl<'v, 'a: 'v> Machine<'v, 'a> {
             Op::Or(operands) => self.junction(operands, scope, Junction { decides: true, name: "`||`" }),
             Op::Equal { operator, sides } => {
                 let [left, right] = &**sides;
-                let (left, right) = (self.operand(left, scope)?, self.operand(right, scope)?);
                 let negated = *operator == Operator::NotEqual;
+                if let Some(same) = self.quick_same(left, right) {
+                    return Ok(same != negated);
+                }
+                let (left, right) = (self.operand(left, scope)?, self.operand(right, scope)?);
                 match self.same(left, right, span)? {
                     Same::Yes => Ok(!negated),
                     Same::No => Ok(negated),
@@ -158,6 +168,9 @@ impl<'v, 'a: 'v> Machine<'v, 'a> {
             }
             Op::Order { operator, sides } => {
                 let [left, right] = &**sides;
+                if let Some(order) = self.quick_order(left, right) {
+                    return Ok(compare::satisfies(*operator, order));
+                }
                 self.order(*operator, self.operand(left, scope)?, self.operand(right, scope)?, span)
             }
             Op::In { sides } => {

@@ -11,8 +11,9 @@ pub enum Verdict {
     True,
     /// It does not.
     False,
-    /// It cannot be told: a value was missing, of another type, or out of range.
-    Error(Fault),
+    /// It cannot be told: a value was missing, of another type, or out of range. Boxed, because it
+    /// is rare and the others are small.
+    Error(Box<Fault>),
     /// It depends on facts that are not known yet.
     Unknown,
 }

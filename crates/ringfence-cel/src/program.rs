@@ -5,8 +5,8 @@ use std::fmt;
 use bumpalo::Bump;
 
 use crate::check::{MAX_ENTRIES, Nothing, check};
-use crate::eval::{Machine, Stop, Val};
-use crate::fault::{Fault, FaultKind, Verdict};
+use crate::eval::{Machine, Stop};
+use crate::fault::{FaultKind, Verdict};
 use crate::functions::Call;
 use crate::syntax::parse;
 use crate::tree::{Const, Node, Op, TextTest};
@@ -75,15 +75,11 @@ impl Program {
     pub fn measure<'a>(&self, facts: &dyn Activation<'a>) -> (Verdict, u64) {
         let arena = Bump::new();
         let machine = Machine::new(facts, &arena, FUEL.saturating_sub(self.weight));
-        let verdict = match machine.run(&self.root) {
-            Ok(Val::Bool(true)) => Verdict::True,
-            Ok(Val::Bool(false)) => Verdict::False,
-            Ok(other) => Verdict::Error(Fault {
-                span: self.root.span.range(),
-                kind: FaultKind::WrongType { operation: "a condition", found: other.kind() },
-            }),
+        let verdict = match machine.holds(&self.root) {
+            Ok(true) => Verdict::True,
+            Ok(false) => Verdict::False,
             Err(Stop::Unknown) => Verdict::Unknown,
-            Err(Stop::Fault(fault)) => Verdict::Error(*fault),
+            Err(Stop::Fault(fault)) => Verdict::Error(fault),
         };
         (verdict, FUEL.saturating_sub(machine.fuel()))
     }

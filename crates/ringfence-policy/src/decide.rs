@@ -154,8 +154,8 @@ pub(crate) fn fires(rule: &Rule, inquiry: &Inquiry<'_>) -> Fires {
         Verdict::False => Fires::No(None),
         Verdict::Unknown => Fires::Maybe,
         Verdict::Error(fault) => match rule.effect {
-            Effect::Allow => Fires::No(Some(Box::new(fault))),
-            Effect::Ask | Effect::Deny => Fires::Yes(Cause::Fault(Box::new(fault))),
+            Effect::Allow => Fires::No(Some(fault)),
+            Effect::Ask | Effect::Deny => Fires::Yes(Cause::Fault(fault)),
         },
     }
 }

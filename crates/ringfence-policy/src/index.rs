@@ -35,7 +35,8 @@ pub(crate) struct Index {
     /// What is found under refined keys. A table of its own: two keys that happen to be equal
     /// share their entries, and none is lost.
     fine: HashMap<u64, (u32, u32), BuildHasherDefault<Mixed>>,
-    entries: Box<[Entry]>,
+    runs: Box<[Run]>,
+    members: Box<[Member]>,
     agents: Box<[Glob]>,
     resources: Box<[ResourcePattern]>,
     subject_classes: u16,
@@ -63,8 +64,8 @@ enum Known {
 /// What is found under one key.
 #[derive(Debug, Clone, Copy)]
 enum Slot {
-    /// A range of the entries.
-    Entries(u32, u32),
+    /// A range of the runs.
+    Runs(u32, u32),
     /// Too much: which of the lists of lengths leads on.
     Refined(u32),
 }
@@ -88,7 +89,47 @@ struct Keyed<'s> {
     name: &'s [u8],
 }
 
-/// One product of an item's scope.
+/// Items that have both globs in common, so that these are held against an attempt once.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    agent: u32,
+    resource: u32,
+    /// A range of the members.
+    start: u32,
+    end: u32,
+}
+
+/// One item of a run.
+#[derive(Debug, Clone, Copy)]
+struct Member {
+    item: u32,
+    actions: ActionSet,
+}
+
+/// What was found under the keys so far.
+#[derive(Default)]
+struct Found {
+    runs: Vec<Run>,
+    members: Vec<Member>,
+}
+
+impl Found {
+    /// Adds what stands under one key, in the order of [`Entry::order`]. Gives its range of runs.
+    fn add(&mut self, entries: &[Entry]) -> (u32, u32) {
+        let first = count(&self.runs);
+        for same in entries.chunk_by(|a, b| a.globs() == b.globs()) {
+            let Some(Entry { agent, resource, .. }) = same.first().copied() else { continue };
+            let start = count(&self.members);
+            self.members.extend(
+                same.iter().map(|Entry { item, actions, .. }| Member { item: *item, actions: *actions }),
+            );
+            self.runs.push(Run { agent, resource, start, end: count(&self.members) });
+        }
+        (first, count(&self.runs))
+    }
+}
+
+/// One product of an item's scope, while the index is built.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     item: u32,
@@ -171,7 +212,8 @@ impl Index {
             table: HashMap::default(),
             refined: Box::default(),
             fine: HashMap::default(),
-            entries: Box::default(),
+            runs: Box::default(),
+            members: Box::default(),
             agents: agents.items.into_iter().cloned().collect(),
             resources: resources.items.into_iter().cloned().collect(),
         };
@@ -181,7 +223,7 @@ impl Index {
 
     fn fill(&mut self, mut keyed: Vec<Keyed<'_>>) {
         let mut refined = Vec::new();
-        let mut entries = Vec::with_capacity(keyed.len());
+        let mut found = Found::default();
         keyed.sort_by_key(|keyed| (keyed.key, keyed.entry.order()));
         for crowd in keyed.chunk_by(|a, b| a.key == b.key) {
             let Some(key) = crowd.first().map(|keyed| keyed.key) else { continue };
@@ -190,9 +232,9 @@ impl Index {
             lengths.sort_unstable();
             lengths.dedup();
             if globs <= CROWD || lengths.len() * 2 > globs {
-                let start = count(&entries);
-                entries.extend(crowd.iter().map(|keyed| keyed.entry));
-                self.table.insert(key, Slot::Entries(start, count(&entries)));
+                let entries: Vec<Entry> = crowd.iter().map(|keyed| keyed.entry).collect();
+                let (start, end) = found.add(&entries);
+                self.table.insert(key, Slot::Runs(start, end));
             } else {
                 self.table.insert(key, Slot::Refined(count(&refined)));
                 refined.push(lengths.into_boxed_slice());
@@ -205,14 +247,14 @@ impl Index {
             .collect();
         finer.sort_by_key(|(key, entry)| (*key, entry.order()));
         for same in finer.chunk_by(|a, b| a.0 == b.0) {
-            let start = count(&entries);
-            entries.extend(same.iter().map(|(_, entry)| *entry));
+            let entries: Vec<Entry> = same.iter().map(|(_, entry)| *entry).collect();
             if let Some((key, _)) = same.first() {
-                self.fine.insert(*key, (start, count(&entries)));
+                self.fine.insert(*key, found.add(&entries));
             }
         }
         self.refined = refined.into();
-        self.entries = entries.into();
+        self.runs = found.runs.into();
+        self.members = found.members.into();
     }
 
     /// The numbers of the items whose globs `verify` confirms, ascending, each once.
@@ -232,7 +274,7 @@ impl Index {
             let (Some(subject), Some(name)) = (subject, name) else { continue };
             let Some(key) = key(*shape, subject, probe.action, probe.kind, authority, name) else { continue };
             match self.table.get(&key) {
-                Some(Slot::Entries(start, end)) => {
+                Some(Slot::Runs(start, end)) => {
                     self.verified((*start, *end), probe.action, &mut verify, &mut hits);
                 }
                 Some(Slot::Refined(lengths)) => {
@@ -255,7 +297,6 @@ impl Index {
         hits
     }
 
-    /// Entries with the same globs are neighbours, so each pair of globs is verified once.
     #[inline]
     fn verified(
         &self,
@@ -264,20 +305,14 @@ impl Index {
         verify: &mut impl FnMut(&Glob, &ResourcePattern) -> bool,
         hits: &mut Hits,
     ) {
-        let mut last = None;
-        for entry in self.entries.get(start as usize..end as usize).unwrap_or_default() {
-            let confirmed = match last {
-                Some((globs, confirmed)) if globs == entry.globs() => confirmed,
-                Some(_) | None => {
-                    let agents = self.agents.get(entry.agent as usize);
-                    let resources = self.resources.get(entry.resource as usize);
-                    let confirmed = matches!((agents, resources), (Some(agents), Some(resources)) if verify(agents, resources));
-                    last = Some((entry.globs(), confirmed));
-                    confirmed
-                }
-            };
-            if confirmed && entry.actions.contains(action) {
-                hits.push(entry.item);
+        for run in self.runs.get(start as usize..end as usize).unwrap_or_default() {
+            let agents = self.agents.get(run.agent as usize);
+            let resources = self.resources.get(run.resource as usize);
+            let (Some(agents), Some(resources)) = (agents, resources) else { continue };
+            if verify(agents, resources) {
+                let members = self.members.get(run.start as usize..run.end as usize).unwrap_or_default();
+                let about = members.iter().filter(|member| member.actions.contains(action));
+                hits.extend(about.map(|member| member.item));
             }
         }
     }
@@ -385,14 +420,20 @@ fn class(prefix: &[u8], whole: bool) -> (u8, &[u8]) {
 fn pieces(prefix: Prefix<'_>, classes: u16) -> [Option<u64>; CLASSES] {
     let mut pieces = [None; CLASSES];
     let bytes = prefix.bytes();
-    for (class, piece) in pieces.iter_mut().enumerate().filter(|(class, _)| classes & (1 << class) != 0) {
-        *piece = match DEPTHS.get(class) {
+    let mut left = classes;
+    while left != 0 {
+        let class = left.trailing_zeros() as usize;
+        left &= left - 1;
+        let piece = match DEPTHS.get(class) {
             Some(depth) => bytes.get(..*depth).map(hash),
             None => match prefix {
                 Prefix::Whole(bytes) => Some(hash(bytes)),
                 Prefix::Beginning(_) => None,
             },
         };
+        if let Some(place) = pieces.get_mut(class) {
+            *place = piece;
+        }
     }
     pieces
 }

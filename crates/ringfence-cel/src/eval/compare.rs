@@ -141,12 +141,7 @@ impl<'v, 'a: 'v> Machine<'v, 'a> {
                 None => return wrong_types(span, operator.quoted(), left, right),
             },
         };
-        Ok(match operator {
-            Operator::Less => order.is_lt(),
-            Operator::LessEqual => order.is_le(),
-            Operator::Greater => order.is_gt(),
-            _ => order.is_ge(),
-        })
+        Ok(satisfies(operator, order))
     }
 
     /// `needle in hay`: as if each element were compared with `==` and the answers joined with `||`.
@@ -182,6 +177,17 @@ pub(super) struct Needle<'v> {
     pub(super) null_is_literal: bool,
 }
 
+/// Whether an order is one that `<`, `<=`, `>` or `>=` asks for.
+#[inline]
+pub(super) fn satisfies(operator: Operator, order: Ordering) -> bool {
+    match operator {
+        Operator::Less => order.is_lt(),
+        Operator::LessEqual => order.is_le(),
+        Operator::Greater => order.is_gt(),
+        _ => order.is_ge(),
+    }
+}
+
 /// How two numbers compare: `None` if one is no number, `Some(None)` if one is not-a-number.
 #[inline]
 pub(super) fn numbers(left: Val<'_>, right: Val<'_>) -> Option<Option<Ordering>> {
@@ -204,7 +210,7 @@ pub(super) fn numbers(left: Val<'_>, right: Val<'_>) -> Option<Option<Ordering>>
 }
 
 /// Compares without rounding. `integer` is within 65 bits.
-fn integer_and_double(integer: i128, double: f64) -> Option<Ordering> {
+pub(super) fn integer_and_double(integer: i128, double: f64) -> Option<Ordering> {
     if double.is_nan() {
         return None;
     }
