@@ -243,7 +243,7 @@ impl<'v, 'a: 'v> Machine<'v, 'a> {
                 let mut at = json;
                 for step in &path.steps {
                     match at {
-                        serde_json::Value::Object(members) => match members.get(&*step.member) {
+                        serde_json::Value::Object(members) => match quick::member_of(members, &step.member) {
                             Some(value) => at = value,
                             None => return missing(step.span, &step.name),
                         },

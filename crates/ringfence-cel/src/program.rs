@@ -24,7 +24,8 @@ pub struct Program {
     root: Node,
     source: Box<str>,
     slots: u64,
-    weight: u64,
+    /// What is left once every part that runs at most once is paid for.
+    fuel: u64,
     bound: u64,
     constant: Option<bool>,
 }
@@ -44,7 +45,7 @@ impl Program {
         let weight = root.weight();
         let mut program = Program {
             slots: slots_read(&root),
-            weight,
+            fuel: FUEL.saturating_sub(weight),
             bound: weight.saturating_add(variable_cost(&root)).min(FUEL),
             constant: None,
             source: source.into(),
@@ -67,20 +68,17 @@ impl Program {
 
     /// Whether the condition holds. Total: whatever the facts are, there is a verdict, within
     /// [`cost_bound`](Self::cost_bound) steps.
+    #[inline]
     pub fn eval<'a>(&self, facts: &dyn Activation<'a>) -> Verdict {
-        self.measure(facts).0
+        let arena = Bump::new();
+        verdict(Machine::new(facts, &arena, self.fuel).holds(&self.root))
     }
 
     /// The verdict, and how many steps it took.
     pub fn measure<'a>(&self, facts: &dyn Activation<'a>) -> (Verdict, u64) {
         let arena = Bump::new();
-        let machine = Machine::new(facts, &arena, FUEL.saturating_sub(self.weight));
-        let verdict = match machine.holds(&self.root) {
-            Ok(true) => Verdict::True,
-            Ok(false) => Verdict::False,
-            Err(Stop::Unknown) => Verdict::Unknown,
-            Err(Stop::Fault(fault)) => Verdict::Error(fault),
-        };
+        let machine = Machine::new(facts, &arena, self.fuel);
+        let verdict = verdict(machine.holds(&self.root));
         (verdict, FUEL.saturating_sub(machine.fuel()))
     }
 
@@ -112,6 +110,16 @@ impl Program {
 impl fmt::Debug for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Program").field(&self.source).finish()
+    }
+}
+
+#[inline]
+fn verdict(holds: Result<bool, Stop>) -> Verdict {
+    match holds {
+        Ok(true) => Verdict::True,
+        Ok(false) => Verdict::False,
+        Err(Stop::Unknown) => Verdict::Unknown,
+        Err(Stop::Fault(fault)) => Verdict::Error(fault),
     }
 }
 

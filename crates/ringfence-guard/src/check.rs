@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ringfence_audit::record::{self, Approval, ApprovalStep, Record, RecordRef};
 use ringfence_audit::{AppendError, Appended, Payload};
 use ringfence_model::{
-    Action, Ask, Decision, Effect, Labels, Obligation, Resource, ResourceKind, RuleName, Timestamp,
+    Action, Ask, Decision, Effect, Ground, Labels, Obligation, Resource, ResourceKind, RuleName, Timestamp,
 };
 use ringfence_policy::decide;
 use serde_json::json;
@@ -323,7 +323,7 @@ impl Session {
         let inner = &self.guard;
         let Decided { decision, held, mut body, payload, now, .. } = decided;
         body.charges = held.attempted();
-        let retry_after = held.retry_after(&decision.rule);
+        let retry_after = held.retry_after(decision.rule());
         drop(held);
         self.state.touched(now, None);
         match self.append(Record::Decision(Box::new(body)), payload).await {
@@ -365,7 +365,7 @@ enum Observing {
 /// are, also those that policy did not come to.
 fn observed(force: &InForce, facts: &AttemptFacts<'_>, decision: &Decision) -> Observing {
     let by_limit =
-        || facts.limited() || force.set.limits().iter().any(|limit| *limit.name() == decision.rule);
+        || facts.limited() || force.set.limits().iter().any(|limit| limit.name() == decision.rule());
     match decision.effect {
         Effect::Allow => Observing::Not,
         Effect::Ask | Effect::Deny if !force.observes(facts.now()) || by_limit() => Observing::Not,
@@ -384,10 +384,10 @@ impl Decided {
     }
 
     fn refuse(&mut self, inner: &Inner, rule: RuleName, reason: &str) {
-        let read = self.decision.read;
-        self.decision = Decision { rule, read, ..inner.built_in_denial(built_in::POLICY, reason) };
+        let (ground, read) = (Ground::new(rule, reason), self.decision.read);
+        self.decision = Decision { ground, read, ..inner.built_in_denial(built_in::POLICY, reason) };
         self.body.decision = Effect::Deny.as_str().into();
-        self.body.rule = self.decision.rule.to_string();
+        self.body.rule = self.decision.rule().to_string();
         self.body.reason = reason.to_owned();
     }
 
@@ -397,7 +397,7 @@ impl Decided {
         let content = &mut self.payload.content;
         if content.pop().is_some() {
             content.extend_from_slice(b",\"reason\":");
-            content.extend_from_slice(json!(&*self.decision.reason).to_string().as_bytes());
+            content.extend_from_slice(json!(self.decision.reason()).to_string().as_bytes());
             content.push(b'}');
         }
     }
@@ -430,7 +430,7 @@ fn decided(
     let resource = leaf_resource(&action.resource);
     // Reasons name who and what; in a leaf they do it as the leaf does.
     let reason = decision
-        .reason
+        .reason()
         .replace(state.subject.id.as_str(), &state.leaf_subject)
         .replace(&action.resource.to_string(), &resource);
     let body = record::Decision {
@@ -442,7 +442,7 @@ fn decided(
         resource,
         assurance: session.assurance.as_str().into(),
         decision: decision.effect.as_str().into(),
-        rule: decision.rule.to_string(),
+        rule: decision.rule().to_string(),
         reason,
         policy_digest: decision.policy_digest.to_string(),
         obligations: decision.obligations.iter().map(obligation_json).collect(),
@@ -490,8 +490,7 @@ impl Inner {
     pub(crate) fn built_in_denial(&self, rule: &str, reason: &str) -> Decision {
         Decision {
             effect: Effect::Deny,
-            rule: RuleName::built_in(rule),
-            reason: reason.into(),
+            ground: Ground::new(RuleName::built_in(rule), reason),
             obligations: Vec::new(),
             policy_digest: self.in_force().set.digest(),
             ask: None,
@@ -526,7 +525,7 @@ impl Inner {
             Effect::Allow => Ok(()),
             Effect::Ask if lifted => Ok(()),
             Effect::Ask | Effect::Deny => {
-                Err((built_in::POLICY, format!("the policy changed before this began: {}", now.reason)))
+                Err((built_in::POLICY, format!("the policy changed before this began: {}", now.reason())))
             }
         }
     }

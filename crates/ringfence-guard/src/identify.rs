@@ -246,7 +246,7 @@ impl Inner {
             resource: String::new(),
             assurance: Assurance::Cooperative.as_str().into(),
             decision: decision.effect.as_str().into(),
-            rule: decision.rule.to_string(),
+            rule: decision.rule().to_string(),
             reason: reason.to_owned(),
             policy_digest: decision.policy_digest.to_string(),
             obligations: Vec::new(),

@@ -3,7 +3,7 @@
 
 use ringfence_audit::Payload;
 use ringfence_audit::record::{self, Record, RecordRef};
-use ringfence_model::{Decision, Effect, FactSet, Labels, RuleName};
+use ringfence_model::{Decision, Effect, FactSet, Ground, Labels, RuleName};
 
 use crate::facts::{AttemptFacts, Limits};
 use crate::session::{Session, record_labels};
@@ -67,8 +67,7 @@ impl Session {
         }
         let decision = Decision {
             effect: Effect::Allow,
-            rule: RuleName::built_in(built_in::OBSERVED),
-            reason: "taken in and recorded".into(),
+            ground: Ground::new(RuleName::built_in(built_in::OBSERVED), "taken in and recorded"),
             obligations: Vec::new(),
             policy_digest: inner.in_force().set.digest(),
             ask: None,

@@ -148,7 +148,7 @@ impl PermitCore {
         let now = self.inner.now();
         let force = self.own.clone().unwrap_or_else(|| self.inner.in_force());
         if self.observing && !force.observes(now) {
-            let reason = format!("what was only observed is enforced again: {}", decision.reason);
+            let reason = format!("what was only observed is enforced again: {}", decision.reason());
             return Err((built_in::POLICY, reason));
         }
         if !self.observing && force.generation != self.generation {

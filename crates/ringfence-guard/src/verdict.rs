@@ -32,13 +32,13 @@ pub struct Denied {
 impl Denied {
     /// The rule that denied.
     pub fn rule(&self) -> &RuleName {
-        &self.decision.rule
+        self.decision.rule()
     }
 }
 
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "denied by {}: {}", self.decision.rule, self.decision.reason)
+        write!(f, "denied by {}: {}", self.decision.rule(), self.decision.reason())
     }
 }
 

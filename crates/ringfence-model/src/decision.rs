@@ -136,15 +136,35 @@ impl FactSet {
     }
 }
 
+/// What a decision stands on: a rule or limit, and what it gives as its reason. Cheap to clone:
+/// decisions that a rule makes at once on several processors share one count, and touch it once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ground(Arc<(RuleName, Arc<str>)>);
+
+impl Ground {
+    /// A rule or limit, and one plain sentence for a person or a model.
+    pub fn new(rule: RuleName, reason: impl Into<Arc<str>>) -> Self {
+        Ground(Arc::new((rule, reason.into())))
+    }
+
+    /// The rule or limit that said so: the first of the strictest.
+    pub fn rule(&self) -> &RuleName {
+        &self.0.0
+    }
+
+    /// One plain sentence, for a person or a model.
+    pub fn reason(&self) -> &str {
+        &self.0.1
+    }
+}
+
 /// The answer to one attempt. There is no default: whoever has none has a deny to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     /// The strictest of all that applied.
     pub effect: Effect,
-    /// The rule or limit that said so: the first of the strictest.
-    pub rule: RuleName,
-    /// One plain sentence, for a person or a model.
-    pub reason: Arc<str>,
+    /// Who said so, and why.
+    pub ground: Ground,
     /// What has to be done along with it.
     pub obligations: Vec<Obligation>,
     /// The policy set that decided.
@@ -153,4 +173,16 @@ pub struct Decision {
     pub ask: Option<Ask>,
     /// Which facts were read on the way.
     pub read: FactSet,
+}
+
+impl Decision {
+    /// The rule or limit that said so: the first of the strictest.
+    pub fn rule(&self) -> &RuleName {
+        self.ground.rule()
+    }
+
+    /// One plain sentence, for a person or a model.
+    pub fn reason(&self) -> &str {
+        self.ground.reason()
+    }
 }

@@ -18,7 +18,7 @@ pub use action::{Action, ActionKind, UnknownAction};
 pub use agent::{AgentId, BadAgentId};
 pub use arguments::{Arguments, BadArguments};
 pub use confinement::{Assurance, Confinement, Need};
-pub use decision::{Approver, Ask, Decision, Effect, FactSet, Obligation, RuleName};
+pub use decision::{Approver, Ask, Decision, Effect, FactSet, Ground, Obligation, RuleName};
 pub use digest::{BadDigest, Digest};
 pub use hex::{hex, unhex};
 pub use labels::{Confidentiality, Integrity, Labels};

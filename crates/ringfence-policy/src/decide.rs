@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringfence_cel::{Fact, Fault, Value, Verdict};
-use ringfence_model::{Approver, Ask, Decision, Effect, FactSet, Obligation, RuleName};
+use ringfence_model::{Approver, Ask, Decision, Effect, FactSet, Ground, Obligation, RuleName};
 use smallvec::SmallVec;
 
 use crate::condition::{Constant, Givens, Inquiry};
@@ -33,7 +33,8 @@ pub(crate) enum Clock {
 
 pub(crate) fn decide_by(set: &PolicySet, facts: &dyn Facts, clock: Clock) -> Decision {
     if set.is_empty() {
-        return denial(set, RuleName::built_in("no-policy"), "No policy is loaded.".into(), FactSet::EMPTY);
+        let ground = Ground::new(RuleName::built_in("no-policy"), "No policy is loaded.");
+        return denial(set, ground, FactSet::EMPTY);
     }
     let givens = Givens::new(facts);
     let inquiry = Inquiry::new(facts, &givens);
@@ -48,7 +49,7 @@ pub(crate) fn decide_by(set: &PolicySet, facts: &dyn Facts, clock: Clock) -> Dec
         match rule.effect {
             Effect::Deny => {
                 if let Some(cause) = certain(fires(rule, &inquiry), rule.effect) {
-                    return denial(set, rule.name.clone(), cause.reason(&rule.reason), inquiry.read());
+                    return denial(set, cause.ground(&rule.ground), inquiry.read());
                 }
             }
             Effect::Ask => {
@@ -70,12 +71,12 @@ pub(crate) fn decide_by(set: &PolicySet, facts: &dyn Facts, clock: Clock) -> Dec
         }
     }
     if permitted.is_empty() {
-        let rule = RuleName::built_in("default-deny");
-        return denial(set, rule, not_allowed(facts), inquiry.read());
+        let ground = Ground::new(RuleName::built_in("default-deny"), not_allowed(facts));
+        return denial(set, ground, inquiry.read());
     }
     if let Some(layer) = set.permits.owing(permitted, agent, &target) {
         let rule = RuleName::built_in(&format!("layer-{}", layer.as_str()));
-        return denial(set, rule, not_allowed_by(layer, facts), inquiry.read());
+        return denial(set, Ground::new(rule, not_allowed_by(layer, facts)), inquiry.read());
     }
     let mut warnings = Vec::new();
     for hit in set.limits_about(agent, facts.action(), &target) {
@@ -85,7 +86,7 @@ pub(crate) fn decide_by(set: &PolicySet, facts: &dyn Facts, clock: Clock) -> Dec
             Meeting::Warned(warning) => warnings.push(warning),
             Meeting::Asks(reason) => asks.push(Asking::limit(limit, reason)),
             Meeting::Denies(reason) | Meeting::Open(reason) => {
-                return denial(set, limit.name.clone(), reason, inquiry.read());
+                return denial(set, Ground::new(limit.name.clone(), reason), inquiry.read());
             }
         }
     }
@@ -170,22 +171,22 @@ fn certain(fires: Fires, effect: Effect) -> Option<Cause> {
 }
 
 impl Cause {
-    fn reason(&self, reason: &Arc<str>) -> Arc<str> {
-        match self {
-            Cause::Held => Arc::clone(reason),
-            Cause::Fault(fault) => format!("{reason} (The condition could not be decided: {fault}.)").into(),
-            Cause::Unknown => {
-                format!("{reason} (The condition could not be decided: a fact is not known.)").into()
-            }
-        }
+    /// What a rule says, and what kept its condition from being told.
+    fn ground(&self, rule: &Ground) -> Ground {
+        let reason = rule.reason();
+        let said = match self {
+            Cause::Held => return rule.clone(),
+            Cause::Fault(fault) => format!("{reason} (The condition could not be decided: {fault}.)"),
+            Cause::Unknown => format!("{reason} (The condition could not be decided: a fact is not known.)"),
+        };
+        Ground::new(rule.rule().clone(), said)
     }
 }
 
 /// Something that asks for a person: a rule, or a limit that is met.
 struct Asking<'s> {
     rank: u32,
-    name: &'s RuleName,
-    reason: Arc<str>,
+    ground: Ground,
     approvers: &'s Arc<[Approver]>,
     expires: Duration,
 }
@@ -194,8 +195,7 @@ impl<'s> Asking<'s> {
     fn rule(rule: &'s Rule, cause: &Cause) -> Self {
         Asking {
             rank: rule.rank,
-            name: &rule.name,
-            reason: cause.reason(&rule.reason),
+            ground: cause.ground(&rule.ground),
             approvers: &rule.approvers,
             expires: rule.expires,
         }
@@ -204,8 +204,7 @@ impl<'s> Asking<'s> {
     fn limit(limit: &'s Limit, reason: Arc<str>) -> Self {
         Asking {
             rank: limit.rank,
-            name: &limit.name,
-            reason,
+            ground: Ground::new(limit.name.clone(), reason),
             approvers: &limit.approvers,
             expires: limit.expires,
         }
@@ -284,20 +283,21 @@ fn permission(
         approvers: asks.iter().map(|asking| Arc::clone(asking.approvers)).collect(),
         expires,
     });
-    let (effect, rule, reason) = match (asks.into_iter().next(), allowed) {
-        (Some(first), _) => (Effect::Ask, first.name.clone(), first.reason),
-        (None, Some(rule)) => (Effect::Allow, rule.name.clone(), Arc::clone(&rule.reason)),
+    let (effect, ground) = match (asks.into_iter().next(), allowed) {
+        (Some(first), _) => (Effect::Ask, first.ground),
+        (None, Some(rule)) => (Effect::Allow, rule.ground.clone()),
         // A layer permitted, so one of the two is there; were neither, nothing allows.
-        (None, None) => (Effect::Deny, RuleName::built_in("default-deny"), "No rule allows this.".into()),
+        (None, None) => {
+            (Effect::Deny, Ground::new(RuleName::built_in("default-deny"), "No rule allows this."))
+        }
     };
-    Decision { effect, rule, reason, obligations, policy_digest: set.digest(), ask, read }
+    Decision { effect, ground, obligations, policy_digest: set.digest(), ask, read }
 }
 
-fn denial(set: &PolicySet, rule: RuleName, reason: Arc<str>, read: FactSet) -> Decision {
+fn denial(set: &PolicySet, ground: Ground, read: FactSet) -> Decision {
     Decision {
         effect: Effect::Deny,
-        rule,
-        reason,
+        ground,
         obligations: Vec::new(),
         policy_digest: set.digest(),
         ask: None,

@@ -2,7 +2,7 @@
 //! goes through every rule, evaluates each for itself, and notes what it read.
 
 use ringfence_cel::{Fact, Value};
-use ringfence_model::{Decision, Effect, FactSet};
+use ringfence_model::{Effect, FactSet};
 use serde::Serialize;
 
 use crate::condition::{Givens, Inquiry};
@@ -128,11 +128,10 @@ pub fn explain(set: &PolicySet, facts: &dyn Facts) -> Explanation {
         .filter_map(|hit| set.limits.get(hit as usize))
         .map(|limit| ConsideredLimit { limit: limit.name.to_string(), limits: limit.kind.to_string() })
         .collect();
-    let Decision { effect, rule, reason, .. } = decision;
     Explanation {
-        decision: effect.as_str(),
-        rule: rule.to_string(),
-        reason: reason.to_string(),
+        decision: decision.effect.as_str(),
+        rule: decision.rule().to_string(),
+        reason: decision.reason().to_owned(),
         layers_needed: names(set.permits.layers(agent, &target)),
         layers_permitting: names(permitting),
         rules: rules.into_iter().map(|(_, considered)| considered).collect(),
@@ -206,7 +205,7 @@ fn evaluated(rule: &Rule, matched: Matched, facts: &dyn Facts) -> Considered {
 
 fn considered(rule: &Rule, matched: Matched, read: Vec<Read>, said: Said) -> Considered {
     Considered {
-        rule: rule.name.to_string(),
+        rule: rule.ground.rule().to_string(),
         layer: rule.layer.as_str(),
         effect: rule.effect.as_str(),
         matched,

@@ -290,7 +290,8 @@ impl Index {
                 None => {}
             }
         }
-        if hits.len() > 1 {
+        // As they come from one run; several may overlap.
+        if !hits.is_sorted_by(|one, next| one < next) {
             hits.sort_unstable();
             hits.dedup();
         }

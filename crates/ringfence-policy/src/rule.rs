@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringfence_model::{Approver, Effect, RuleName};
+use ringfence_model::{Approver, Effect, Ground, RuleName};
 
 use crate::condition::{Condition, Constant};
 use crate::scope::Scope;
@@ -37,7 +37,8 @@ impl Layer {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Rule {
-    pub(crate) name: RuleName,
+    /// Its full name, and one sentence: its own, or one made from its name.
+    pub(crate) ground: Ground,
     pub(crate) layer: Layer,
     pub(crate) effect: Effect,
     pub(crate) scope: Scope,
@@ -46,8 +47,6 @@ pub(crate) struct Rule {
     pub(crate) constant: Constant,
     pub(crate) approvers: Arc<[Approver]>,
     pub(crate) expires: Duration,
-    /// One sentence; the rule's own or one made from its name.
-    pub(crate) reason: Arc<str>,
     /// Where it stands among all rules and limits: layer, policy, position.
     pub(crate) rank: u32,
     pub(crate) origin: Origin,

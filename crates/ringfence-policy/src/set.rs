@@ -106,7 +106,7 @@ impl PolicySet {
             if let Some(report) = reports.get_mut(rule.origin.source) {
                 let complaint = Complaint::new(format!(
                     "the rule never has a say: `{}` {} everything it is about",
-                    by.name,
+                    by.ground.rule(),
                     verb(by.effect),
                 ));
                 report.warning(rule.origin.span.clone(), complaint);
@@ -290,7 +290,7 @@ fn check_itself(document: &Document, reports: &mut [Report<'_>]) {
         let (rule, by) = (shadow.rule, shadow.by);
         let complaint = Complaint::new(format!(
             "the rule never has a say: `{}` already {} everything it is about",
-            by.name,
+            by.ground.rule(),
             verb(by.effect),
         ));
         report.error(
@@ -304,7 +304,7 @@ fn check_itself(document: &Document, reports: &mut [Report<'_>]) {
             report.error(
                 trial.span.clone(),
                 Complaint::new(format!("the test fails: {}", result.difference()))
-                    .help(format!("the reason was: {}", result.decision.reason)),
+                    .help(format!("the reason was: {}", result.decision.reason())),
             );
         }
     }

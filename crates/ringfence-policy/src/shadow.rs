@@ -68,5 +68,5 @@ fn is_moot(rule: &Rule, by: &Rule, reach: Reach) -> bool {
 }
 
 fn policy(rule: &Rule) -> &str {
-    rule.name.as_str().split_once('/').map_or("", |(policy, _)| policy)
+    rule.ground.rule().as_str().split_once('/').map_or("", |(policy, _)| policy)
 }

@@ -21,12 +21,11 @@ impl Target {
     #[inline]
     pub(crate) fn new(resource: &Resource) -> Self {
         let kind = resource.kind();
-        let mut bytes = SmallVec::new();
-        if is_web(kind) {
-            bytes.extend_from_slice(host(kind, &resource.authority().to_ascii_lowercase()).as_bytes());
+        let mut bytes = if is_web(kind) {
+            SmallVec::from_slice(host(kind, &resource.authority().to_ascii_lowercase()).as_bytes())
         } else {
-            bytes.extend_from_slice(resource.authority().as_bytes());
-        }
+            SmallVec::from_slice(resource.authority().as_bytes())
+        };
         let authority = bytes.len();
         for part in resource.parts() {
             bytes.push(PART);

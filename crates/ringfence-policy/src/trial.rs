@@ -86,7 +86,7 @@ impl TestResult {
     /// Whether it came as expected.
     pub fn passed(&self) -> bool {
         self.expected == self.decision.effect
-            && self.expected_rule.as_deref().is_none_or(|rule| rule == self.decision.rule.as_str())
+            && self.expected_rule.as_deref().is_none_or(|rule| rule == self.decision.rule().as_str())
     }
 
     /// What was expected and what was decided, in one sentence.
@@ -95,8 +95,7 @@ impl TestResult {
             Some(rule) => format!("{} by `{rule}`", self.expected),
             None => self.expected.to_string(),
         };
-        let Decision { effect, rule, .. } = &self.decision;
-        format!("expected {expected}, decided {effect} by `{rule}`")
+        format!("expected {expected}, decided {} by `{}`", self.decision.effect, self.decision.rule())
     }
 }
 

@@ -24,7 +24,7 @@ fn reason(refused: Result<Session, Denied>) -> String {
         Err(denied) => {
             assert_eq!(denied.rule().as_str(), "ringfence/agent");
             assert!(denied.record.is_some(), "it is recorded");
-            denied.decision.reason.to_string()
+            denied.decision.reason().to_string()
         }
     }
 }

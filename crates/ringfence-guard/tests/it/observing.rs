@@ -33,7 +33,7 @@ async fn rules_let_through_and_the_record_says_what_they_would_have_said() {
     let session = world.session("a").await;
     for (tool, effect, rule) in [("pay", Effect::Ask, "p/pay"), ("drop", Effect::Deny, "p/drop")] {
         let permit = permit(session.check(Call::tool(tool)).await);
-        assert_eq!((permit.decision().effect, permit.decision().rule.as_str()), (effect, rule));
+        assert_eq!((permit.decision().effect, permit.decision().rule().as_str()), (effect, rule));
         let record = world.decisions().remove(&permit.record().index).unwrap();
         assert!(record.observing && record.permit && record.approval.is_none());
         assert_eq!((&*record.decision, record.rule.as_str()), (effect.as_str(), rule));

@@ -23,8 +23,8 @@ impl Answer {
         let mut answer = json!({
             "id": id,
             "decision": decision.effect.as_str(),
-            "rule": decision.rule.as_str(),
-            "reason": &*decision.reason,
+            "rule": decision.rule().as_str(),
+            "reason": decision.reason(),
             "obligations": decision.obligations.iter().map(obligation_json).collect::<Vec<_>>(),
             "findings": [],
             "labels": {

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringfence_model::{ActionKind, Approver, Effect, RuleName};
+use ringfence_model::{ActionKind, Approver, Effect, Ground, RuleName};
 
 use super::{Head, Ids};
 use crate::condition::{Condition, Constant};
@@ -48,6 +48,7 @@ pub(super) fn check(report: &mut Report<'_>, node: &Node, head: &Head<'_>, ids: 
     let name = RuleName::new(head.name, id?);
     let effect = effect?;
     let reason = reason.map_or_else(|| Rule::standard_reason(&name, effect), Arc::from);
+    let ground = Ground::new(name, reason);
     Some(Rule {
         layer: head.layer,
         effect,
@@ -60,14 +61,13 @@ pub(super) fn check(report: &mut Report<'_>, node: &Node, head: &Head<'_>, ids: 
         constant,
         approvers,
         expires,
-        reason,
         rank: 0,
         origin: Origin {
             source: head.source,
             span: fields.optional("id").map_or_else(|| fields.span(), |node| node.span.clone()),
             when: fields.optional("when").map(|node| node.span.clone()),
         },
-        name,
+        ground,
     })
 }
 

@@ -123,7 +123,8 @@ impl Case {
             differ("hidden", hidden.to_string(), certainly_denied(set, &attempt).to_string());
             attempt.asked.borrow_mut().clear();
         }
-        let Decision { effect, rule, reason, obligations, ask, policy_digest, .. } = decide(set, &attempt);
+        let Decision { effect, ground, obligations, ask, policy_digest, .. } = decide(set, &attempt);
+        let (rule, reason) = (ground.rule(), ground.reason());
         assert_eq!(policy_digest, set.digest());
         assert_eq!(ask.is_some(), effect.as_str() == "ask");
         if let Some(expect) = &self.expect {

@@ -45,7 +45,7 @@ fn no_sources_and_empty_sources_are_an_empty_set() {
         assert!(set.is_empty());
         let attempt = Attempt::new("spiffe://a.example/b", "tool.call", "mcp://erp/x");
         let decision = decide(&set, &attempt);
-        assert_eq!((decision.effect, decision.rule.as_str()), (Effect::Deny, "ringfence/no-policy"));
+        assert_eq!((decision.effect, decision.rule().as_str()), (Effect::Deny, "ringfence/no-policy"));
     }
 }
 
@@ -107,7 +107,7 @@ fn many_rules_that_only_differ_late_are_told_apart() {
     for n in 0..400 {
         let resource = format!("mcp://erp/a_rather_long_name_{n}_x");
         let decision = decide(&set, &Attempt::new("spiffe://a.example/b", "tool.call", &resource));
-        assert_eq!(decision.rule.as_str(), format!("p/r{n}"));
+        assert_eq!(decision.rule().as_str(), format!("p/r{n}"));
     }
     let other = Attempt::new("spiffe://a.example/b", "tool.call", "mcp://erp/a_rather_long_name_400_x");
     assert_eq!(decide(&set, &other).effect, Effect::Deny);

@@ -310,16 +310,16 @@ fn attempt(request: &Request) -> Attempt {
 
 fn answer(set: &PolicySet, request: &Request) -> Answer {
     let decision = decide(set, &attempt(request));
-    let ask = decision.ask;
+    let ask = &decision.ask;
     Answer {
         effect: decision.effect,
-        rule: decision.rule.to_string(),
+        rule: decision.rule().to_string(),
         approvers: ask
             .iter()
             .flat_map(|ask| &ask.approvers)
             .map(|set| set.iter().map(ToString::to_string).collect())
             .collect(),
-        expires: ask.map(|ask| ask.expires.as_secs()),
+        expires: ask.as_ref().map(|ask| ask.expires.as_secs()),
     }
 }
 

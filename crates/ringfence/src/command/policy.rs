@@ -86,8 +86,8 @@ pub(crate) fn test(global: &Global, named: &PolicyFilesArgs) -> Result<Ending, F
                 "expected": result.expected.as_str(),
                 "expected_rule": result.expected_rule,
                 "decision": result.decision.effect.as_str(),
-                "rule": result.decision.rule.as_str(),
-                "reason": &*result.decision.reason,
+                "rule": result.decision.rule().as_str(),
+                "reason": result.decision.reason(),
             }))?;
         }
     } else {
@@ -98,7 +98,7 @@ pub(crate) fn test(global: &Global, named: &PolicyFilesArgs) -> Result<Ending, F
             } else {
                 output::line(format_args!("{}   {name}", paint::bad("failed")))?;
                 output::line(format_args!("         {}", output::plain(&result.difference())))?;
-                output::line(format_args!("         {}", output::plain(&result.decision.reason)))?;
+                output::line(format_args!("         {}", output::plain(result.decision.reason())))?;
             }
         }
         let passed = results.len().saturating_sub(failed);

@@ -25,7 +25,7 @@ pub(super) fn error(id: Id<'_>, code: i32, message: &str) -> Vec<u8> {
 /// for everything else.
 pub(super) fn denied(asked: &Asked, denied: &Denied) -> Vec<u8> {
     let decision = decision(&denied.decision, denied.record.as_ref());
-    let text = format!("Ringfence denied this ({}): {}", denied.decision.rule, denied.decision.reason);
+    let text = format!("Ringfence denied this ({}): {}", denied.decision.rule(), denied.decision.reason());
     not_done(asked, &text, &decision)
 }
 
@@ -40,7 +40,7 @@ pub(super) fn still_waiting(asked: &Asked, pending: &Pending<Sending>) -> Vec<u8
     let text = format!(
         "A person has to approve this first (approval {id}, until {}): {}. Nobody has answered yet. Make the same call again once it is approved.",
         pending.expires(),
-        pending.decision().reason
+        pending.decision().reason()
     );
     not_done(asked, &text, &decision)
 }
@@ -72,8 +72,8 @@ fn not_done(asked: &Asked, text: &str, decision: &Value) -> Vec<u8> {
 fn decision(decision: &Decision, record: Option<&RecordRef>) -> Value {
     json!({
         "decision": decision.effect.as_str(),
-        "rule": decision.rule.as_str(),
-        "reason": &*decision.reason,
+        "rule": decision.rule().as_str(),
+        "reason": decision.reason(),
         "obligations": decision.obligations.iter().map(obligation_json).collect::<Vec<_>>(),
         "policy_digest": decision.policy_digest.to_string(),
         "record": record.map(|record| json!({
