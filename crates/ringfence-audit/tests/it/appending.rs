@@ -1,9 +1,12 @@
 //! Appending and reading back.
 
 use std::collections::BTreeSet;
+use std::future::Future as _;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::mpsc;
-use std::time::Duration;
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
 
 use ringfence_audit::{AppendError, Archive, Entry, Log, OpenError, Options};
 
@@ -59,6 +62,30 @@ fn what_is_not_waited_for_is_committed_too() {
     drop(log.append(entry(2)));
     drop(log);
     assert_eq!(Archive::open(data.path()).unwrap().size(), 3);
+}
+
+#[test]
+fn a_led_record_is_committed_by_whoever_waits_or_a_little_later() {
+    let data = data();
+    let log = open(data.path());
+    let mut context = Context::from_waker(Waker::noop());
+    let mut at_once = 0;
+    for n in 0..200 {
+        let mut append = log.append(entry(n)).led();
+        assert!(Pin::new(&mut append).poll(&mut context).is_pending());
+        log.commit();
+        // Now and then the log's own thread comes first, and tells a moment later.
+        at_once += u32::from(Pin::new(&mut append).poll(&mut context).is_ready());
+    }
+    assert!(at_once > 100, "{at_once} of 200 were committed by the caller");
+    // Nobody commits this one: the log does.
+    let mut forgotten = log.append(entry(200)).led();
+    let begun = Instant::now();
+    while Pin::new(&mut forgotten).poll(&mut context).is_pending() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "forgotten");
+        std::thread::yield_now();
+    }
+    assert_eq!(log.head().size, 201);
 }
 
 #[test]
