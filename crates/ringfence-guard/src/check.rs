@@ -500,8 +500,14 @@ impl Inner {
 
     /// No record, no permit.
     pub(crate) fn unrecorded(&self, error: &AppendError) -> Denied {
-        tracing::error!(%error, "a decision could not be recorded");
-        let reason = format!("the decision could not be recorded: {error}");
+        self.failures.tell("a decision", error);
+        let reason = match error {
+            AppendError::Failed(failure) => format!(
+                "the decision could not be recorded ({}); nothing is permitted until the disk takes it and the monitor is started again",
+                failure.cause()
+            ),
+            other => format!("the decision could not be recorded: {other}"),
+        };
         Denied { decision: self.built_in_denial(built_in::LOG, &reason), record: None, retry_after: None }
     }
 

@@ -1,13 +1,13 @@
 //! The guard itself: what it holds, and what every part of it may ask of the rest.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::{hmac, rand};
 use ringfence_audit::record::{Record, RecordRef};
-use ringfence_audit::{Append, Clock, Log, Payload};
+use ringfence_audit::{Append, AppendError, Clock, Log, Payload};
 use ringfence_model::{Action, AgentId, Approver, Ask, Digest, Person, Timestamp, hex};
 use ringfence_policy::PolicySet;
 use tokio::sync::watch;
@@ -39,6 +39,7 @@ impl InForce {
 
 pub(crate) struct Inner {
     pub(crate) log: Log,
+    pub(crate) failures: Arc<Failures>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) origin: Arc<str>,
     pub(crate) configured: Configured,
@@ -63,6 +64,26 @@ pub(crate) struct Inner {
     pub(crate) kills: watch::Sender<u64>,
     pub(crate) answers: watch::Sender<u64>,
     pub(crate) asks: watch::Sender<u64>,
+}
+
+/// Tells the operator what could not be recorded. A log that has failed is said to have failed
+/// once: everything after it fails too.
+#[derive(Default)]
+pub(crate) struct Failures(AtomicBool);
+
+impl Failures {
+    pub(crate) fn tell(&self, what: &'static str, error: &AppendError) {
+        match error {
+            AppendError::Failed(failure) if self.0.swap(true, Ordering::Relaxed) => {
+                tracing::debug!(%failure, "{what} could not be recorded");
+            }
+            AppendError::Failed(failure) => tracing::error!(
+                cause = %failure.cause(),
+                "{failure}: nothing is permitted until the disk takes it and the monitor is started again"
+            ),
+            other => tracing::error!(error = %other, "{what} could not be recorded"),
+        }
+    }
 }
 
 /// A mutex around plain data: nothing panics while it is held, so a poisoned one is still whole.

@@ -202,6 +202,7 @@ impl Guard {
         let inner = Inner {
             origin: log.origin().into(),
             log,
+            failures: Arc::default(),
             clock,
             configured,
             policy: ArcSwap::from_pointee(InForce { set: policies, generation: 1, observe_until }),

@@ -231,9 +231,10 @@ impl Drop for Unwritten {
         });
         // Queued: the reply does not wait for the disk. A log that fails refuses all further
         // permits, and the next start writes `unknown` for what has no outcome.
-        self.inner.append(Record::Outcome(body), payload).detach(|written| {
+        let failures = Arc::clone(&self.inner.failures);
+        self.inner.append(Record::Outcome(body), payload).detach(move |written| {
             if let Err(error) = written {
-                tracing::error!(%error, "an outcome could not be recorded");
+                failures.tell("an outcome", &error);
             }
         });
     }

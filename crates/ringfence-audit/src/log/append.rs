@@ -85,6 +85,11 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// What the system said.
+    pub fn cause(&self) -> &io::Error {
+        &self.source
+    }
+
     /// A panic where none can be.
     pub(super) fn defect(path: &Path) -> Self {
         let source = Arc::new(io::Error::other("a defect of this program, please report it"));

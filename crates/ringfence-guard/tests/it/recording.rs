@@ -69,6 +69,10 @@ async fn on_a_full_disk_nothing_is_allowed_any_more() {
         panic!("it was let through")
     };
     assert_eq!(denied.record, None);
+    let said = denied.to_string();
+    for part in ["no storage space", "until the disk takes it and the monitor is started again"] {
+        assert!(said.contains(part), "{said}");
+    }
     settle(under_way);
     drop(not_begun);
     disk.0.store(false, Ordering::SeqCst);
