@@ -99,7 +99,7 @@ fn session(log: &Log) -> Session {
         log: log.clone(),
         clock: Arc::new(SystemClock),
         secret: [7; 32],
-        configured: Configured::default(),
+        configured: Configured::nobody(),
         policies: set,
         observe_until: None,
         store: Box::new(Nowhere),

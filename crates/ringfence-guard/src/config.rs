@@ -7,12 +7,19 @@ use std::sync::Arc;
 use ringfence_model::{AgentId, Digest, Person, Ring};
 
 /// Agents and operators of the configuration.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Configured {
     /// By id.
     pub agents: BTreeMap<AgentId, ConfiguredAgent>,
     /// In the order written.
     pub operators: Vec<ConfiguredOperator>,
+}
+
+impl Configured {
+    /// Without a configuration: only whom the log knows, and local agents.
+    pub fn nobody() -> Self {
+        Configured { agents: BTreeMap::new(), operators: Vec::new() }
+    }
 }
 
 /// An agent that the configuration registers.

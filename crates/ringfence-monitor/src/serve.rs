@@ -103,14 +103,11 @@ pub async fn serve(mut monitor: Monitor, data: DataDir, serving: Serving) -> Res
             biased;
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    served.clients.fetch_add(1, Ordering::SeqCst);
-                    let served = Arc::clone(&served);
+                    let present = Present::new(&served);
                     tokio::spawn(async move {
-                        if let Err(error) = client(&served, stream).await {
+                        if let Err(error) = client(&present.served, stream).await {
                             tracing::debug!(%error, "a client left");
                         }
-                        served.clients.fetch_sub(1, Ordering::SeqCst);
-                        served.left.notify_one();
                     });
                 }
                 Err(error) => {
@@ -133,6 +130,25 @@ pub async fn serve(mut monitor: Monitor, data: DataDir, serving: Serving) -> Res
         tracing::debug!(%error, "the socket was gone already");
     }
     Ok(monitor)
+}
+
+/// A client that is connected, however its task ends.
+struct Present {
+    served: Arc<Served>,
+}
+
+impl Present {
+    fn new(served: &Arc<Served>) -> Self {
+        served.clients.fetch_add(1, Ordering::SeqCst);
+        Present { served: Arc::clone(served) }
+    }
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        self.served.clients.fetch_sub(1, Ordering::SeqCst);
+        self.served.left.notify_one();
+    }
 }
 
 /// The cache is written by a thread that may wait for the disk.

@@ -126,7 +126,7 @@ impl Setting {
         Setting {
             policies: policies.to_owned(),
             start: START.to_owned(),
-            configured: Configured::default(),
+            configured: Configured::nobody(),
             observe_until: None,
             disk: Arc::new(RealDisk),
         }

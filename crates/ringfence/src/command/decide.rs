@@ -45,7 +45,7 @@ fn guarded(global: &Global, asked: &DecideArgs, set: PolicySet, sponsor: Person)
     let config = global.config.as_ref().map(|path| Config::read(path, Origin::User)).transpose()?;
     let configured = match &config {
         Some(config) => configured(config, &load::load(config)?),
-        None => Configured::default(),
+        None => Configured::nobody(),
     };
     let temporary = match &global.data {
         Some(_) => None,

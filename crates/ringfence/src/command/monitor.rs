@@ -92,7 +92,7 @@ fn open(data: DataDir, config: Option<&Config>) -> Result<Monitor, Fault> {
             durability: Durability::Sync,
             policies: empty()?,
             observe_until: None,
-            configured: Configured::default(),
+            configured: Configured::nobody(),
         })?);
     };
     let named = load::load(config)?;

@@ -78,7 +78,7 @@ impl World {
             log: log.clone(),
             clock,
             secret: [7; 32],
-            configured: Configured::default(),
+            configured: Configured::nobody(),
             policies: loaded.set,
             observe_until: None,
             store: Box::new(store),
