@@ -31,7 +31,15 @@ pub(crate) fn run(global: &Global, asked: &ShowArgs) -> Result<Ending, Fault> {
     let mut left = asked.number;
     loop {
         let batch = if asked.follow { BATCH } else { left.min(BATCH) };
-        let records = if batch == 0 { Vec::new() } else { from.records(next, batch)? };
+        let read = if batch == 0 { Ok(Vec::new()) } else { from.records(next, batch) };
+        let records = match read {
+            // The monitor ended: the files have what it wrote, and the next one has the rest.
+            Err(_) if asked.follow && matches!(from, From::Monitor { .. }) => {
+                from = open(global, asked)?;
+                continue;
+            }
+            read => read?,
+        };
         for entry in &records {
             show(global, entry)?;
             next = entry.get("index").and_then(Value::as_u64).map_or(next, |index| index.saturating_add(1));

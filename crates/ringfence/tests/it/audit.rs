@@ -1,6 +1,8 @@
 //! `audit …`: the log shown, proved and verified, and what does not verify.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
 
 use crate::world::{World, text, with_operator};
 
@@ -107,6 +109,28 @@ fn records_are_shown_from_the_monitor_and_from_the_files_alike() {
     assert!(people.out.contains("policy.loaded"), "{}", people.out);
     let none = World::new();
     none.run(&["audit", "show"]).exits(2);
+}
+
+#[test]
+fn whoever_follows_sees_what_comes_later() {
+    let world = World::new();
+    world.run(&["agent", "list"]).exits(0);
+    let mut command = world.ringfence(&["audit", "show", "--follow", "-n", "1"]);
+    let mut following = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
+    let first = lines.next().unwrap().unwrap();
+    assert!(!first.contains("agent.changed"), "{first}");
+    let agent = "spiffe://acme.example/agent/inventory/7";
+    let (config, token) = with_operator(&world);
+    world.run(&["stop"]).exits(0);
+    let (config, token) = (config.to_str().unwrap(), token.to_str().unwrap());
+    let by = ["--operator-token-file", token];
+    let add = ["--config", config, "agent", "add", agent, "--sponsor", "dana@acme.example"];
+    world.run(&[&add[..], &by[..]].concat()).exits(0);
+    // It has outlived the monitor that it read from, and reads on.
+    assert!(lines.map(Result::unwrap).any(|line| line.contains("agent.changed")));
+    following.kill().unwrap();
+    following.wait().unwrap();
 }
 
 #[test]

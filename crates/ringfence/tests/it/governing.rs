@@ -1,11 +1,14 @@
 //! `mcp`: one server, wrapped, with a shell script for a server.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::world::{DANA, World};
 
 /// Answers what a client of MCP 2025-06-18 asks, and writes down what reached it.
 const SERVER: &str = r#"#!/bin/sh
@@ -66,6 +69,10 @@ impl Session {
 
     fn ask(&mut self, message: &Value) -> Value {
         self.say(message);
+        self.answer()
+    }
+
+    fn answer(&mut self) -> Value {
         let mut line = String::new();
         self.from.read_line(&mut line).unwrap();
         serde_json::from_str(&line).unwrap_or_else(|error| {
@@ -123,6 +130,53 @@ fn a_call_that_no_rule_allows_never_reaches_the_server() {
     world.run(&["audit", "verify"]).exits(0);
     let shown = world.run(&["audit", "show"]).exits(0);
     assert!(shown.out.contains("mcp://files/write"), "{}", shown.out);
+}
+
+#[test]
+fn whoever_looks_elsewhere_is_told_that_somebody_waits_and_an_answer_lets_it_go() {
+    let world = governed();
+    let token = world.write_secret("conf/dana.token", DANA);
+    let operators = "operators:\n  - {id: dana@acme.example, token: {file: dana.token}}\n";
+    world.write("conf/c.yaml", &format!("{CONFIG}{operators}"));
+    let ask = "  - {id: write, effect: ask, actions: [tool.call], resources: [\"mcp://files/write\"]}\n";
+    world.write("conf/files.yaml", &format!("{POLICY}{ask}"));
+    // A desktop: what is to be shown on it is written down.
+    let shown = world.here().join("shown");
+    let notifier =
+        world.write("bin/notify-send", &format!("#!/bin/sh\nprintf '%s\\n' \"$@\" > {}\n", shown.display()));
+    fs::set_permissions(&notifier, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = std::env::join_paths(
+        std::iter::once(world.here().join("bin"))
+            .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+    );
+    let mut command = world.ringfence(&["--config", "conf/c.yaml", "mcp", "--server", "files"]);
+    command.env("PATH", path.unwrap()).env("DISPLAY", ":9");
+    let mut session = Session::start(command);
+    session.say(&json!({"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": {"name": "write", "arguments": {}}}));
+    let told = await_file(&shown);
+    assert!(told.contains("`write` on `files` waits for a person"), "{told}");
+    let waiting = world.run(&["--json", "approvals", "list"]).exits(0).json();
+    let id = waiting[0]["id"].as_str().unwrap_or_else(|| panic!("{waiting}")).to_owned();
+    let token = token.to_str().unwrap();
+    world
+        .run(&["--config", "conf/c.yaml", "approvals", "approve", &id, "--operator-token-file", token])
+        .exits(0);
+    assert_eq!(session.answer()["result"]["content"][0]["text"], "done");
+    let (code, said) = session.end();
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains(&format!("ringfence approvals approve {id}")), "{said}");
+}
+
+/// A file's text, as soon as there is a whole line of it.
+fn await_file(path: &std::path::Path) -> String {
+    let begun = Instant::now();
+    loop {
+        match fs::read_to_string(path) {
+            Ok(text) if text.contains("waits") && text.ends_with('\n') => return text,
+            _ => assert!(begun.elapsed() < Duration::from_secs(30), "{} is not written", path.display()),
+        }
+        std::thread::yield_now();
+    }
 }
 
 #[test]
