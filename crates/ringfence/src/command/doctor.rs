@@ -90,6 +90,9 @@ impl Found {
     }
 }
 
+/// Less room than this is worth a word.
+const LITTLE: u64 = 1 << 30;
+
 pub(crate) fn run(global: &Global) -> Result<Ending, Fault> {
     let mut found = Found::default();
     configuration(global, &mut found)?;
@@ -251,6 +254,7 @@ fn data(global: &Global, found: &mut Found) -> Result<(), Fault> {
             format!("the data directory {shown} is open to others; `chmod 700` it"),
         );
     }
+    room(&place, found);
     match Archive::open(&place) {
         Ok(archive) => found.add(
             Area::System,
@@ -268,6 +272,20 @@ fn data(global: &Global, found: &mut Found) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+/// A log that has no room left denies everything: better to hear of it before.
+fn room(place: &Path, found: &mut Found) {
+    let Ok(disk) = rustix::fs::statvfs(place) else { return };
+    let left = disk.f_bavail.saturating_mul(disk.f_frsize);
+    if left < LITTLE {
+        let text = format!(
+            "the disk under {} has {} MiB left; when it is full, everything is denied",
+            place.display(),
+            left >> 20
+        );
+        found.add(Area::System, State::Look, text);
+    }
 }
 
 fn monitor(global: &Global, found: &mut Found) -> Result<(), Fault> {
