@@ -17,7 +17,7 @@ mod tools;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use futures_util::future::{AbortHandle, Abortable};
@@ -46,6 +46,8 @@ const MAX_HELD: usize = 2 * envelope::MAX_BYTES;
 const LAST_CALLS: Duration = Duration::from_secs(60);
 /// How long it may be silent once it has nothing to do.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long an answer is looked out for before sleeping.
+const NEAR: Duration = Duration::from_micros(60);
 const READ: usize = 64 * 1024;
 
 /// The server that is wrapped.
@@ -123,6 +125,7 @@ where
         held: 0,
         results: 0,
         uncommitted: false,
+        sent: None,
         settled: Vec::new(),
     };
     let mut client_lines = Lines::new(envelope::MAX_BYTES);
@@ -191,6 +194,7 @@ where
                 session.commit();
                 wire.uncommitted = false;
             }
+            () = tokio::task::yield_now(), if wire.answer_is_near() => {}
         }
     }
 }
@@ -217,6 +221,8 @@ struct Wire<CW, SW> {
     results: usize,
     /// A check has begun since records were last committed.
     uncommitted: bool,
+    /// When the last request was sent to the server.
+    sent: Option<Instant>,
     /// Outcomes whose records are written once the replies are on their way.
     settled: Vec<Settled>,
 }
@@ -331,9 +337,22 @@ impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
         }
         self.calls.begun(sender, asked, sent, bytes.len());
         match sender {
-            Sender::Client => self.to_server.push(&bytes),
+            Sender::Client => {
+                self.sent = Some(Instant::now());
+                self.to_server.push(&bytes);
+            }
             Sender::Server => self.to_client.push(&bytes),
         }
+    }
+
+    /// Whether a server may be about to answer. To sleep and be woken would cost more than looking
+    /// a few times more.
+    fn answer_is_near(&mut self) -> bool {
+        let near = self.sent.is_some_and(|sent| sent.elapsed() < NEAR) && self.calls.any_awaited();
+        if !near {
+            self.sent = None;
+        }
+        near
     }
 
     /// A latch was set: whoever waits for what it covers is told, and whoever works on it.
