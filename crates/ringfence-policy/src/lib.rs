@@ -25,6 +25,7 @@ mod scope;
 mod set;
 mod shadow;
 mod stock;
+mod supposed;
 mod target;
 mod trial;
 mod units;
@@ -42,6 +43,7 @@ pub use rule::Layer;
 pub use schema::json_schema;
 pub use set::{Loaded, Policy, PolicySet, Source};
 pub use stock::{Stock, stock};
+pub use supposed::{Supposed, SupposedSession};
 pub use trial::TestResult;
 pub use window::{CalendarUnit, Window};
 

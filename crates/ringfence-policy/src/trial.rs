@@ -1,62 +1,29 @@
-//! The tests that documents carry: one attempt, the facts it happens under, and what has to come
-//! of it. A fact that a test does not give is missing, except that its session is a fresh one. Limits
-//! have room left and hours are open unless the test says otherwise.
+//! The tests that documents carry: one supposed attempt, and what has to come of it. Limits have room
+//! left and hours are open unless the test says otherwise.
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
-use ringfence_cel::{Fact, Value};
+use ringfence_cel::Fact;
 use ringfence_model::{ActionKind, Decision, Effect, Resource, Subject};
-use serde_json::json;
 
 use crate::decide::{Clock, decide_by};
 use crate::facts::{FactId, Facts};
 use crate::limit::{Limit, LimitKind, Room};
 use crate::set::PolicySet;
+use crate::supposed::Supposed;
 
 /// One test of one document.
 #[derive(Debug, Clone)]
 pub(crate) struct Trial {
     pub(crate) name: String,
-    pub(crate) subject: Subject,
-    pub(crate) action: ActionKind,
-    pub(crate) resource: Resource,
-    pub(crate) args: serde_json::Value,
-    pub(crate) annotations: Option<serde_json::Value>,
-    pub(crate) session: Session,
-    pub(crate) now: Option<Timestamp>,
-    pub(crate) findings: serde_json::Value,
+    pub(crate) attempt: Supposed,
     pub(crate) spent: Vec<(Arc<str>, Spent)>,
     pub(crate) expect: Effect,
     /// The full name of the rule that has to be named, where the test says.
     pub(crate) rule: Option<String>,
     pub(crate) policy: Arc<str>,
     pub(crate) span: Range<usize>,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct Session {
-    pub(crate) id: String,
-    pub(crate) calls: i64,
-    pub(crate) tokens: i64,
-    pub(crate) micro_usd: i64,
-    pub(crate) age: Duration,
-    pub(crate) labels: serde_json::Value,
-}
-
-impl Session {
-    pub(crate) fn fresh() -> Self {
-        Session {
-            id: "test".to_owned(),
-            calls: 0,
-            tokens: 0,
-            micro_usd: 0,
-            age: Duration::ZERO,
-            labels: json!({"integrity": "trusted", "confidentiality": "internal"}),
-        }
-    }
 }
 
 /// How much of a limit was used before the attempt, in the limit's unit.
@@ -107,7 +74,11 @@ impl Trial {
             name: self.name.clone(),
             expected: self.expect,
             expected_rule: self.rule.clone(),
-            decision: decide_by(set, self, if self.now.is_some() { Clock::Asked } else { Clock::Open }),
+            decision: decide_by(
+                set,
+                self,
+                if self.attempt.now.is_some() { Clock::Asked } else { Clock::Open },
+            ),
         }
     }
 
@@ -139,40 +110,19 @@ impl Trial {
 
 impl Facts for Trial {
     fn subject(&self) -> &Subject {
-        &self.subject
+        self.attempt.subject()
     }
 
     fn action(&self) -> ActionKind {
-        self.action
+        self.attempt.action()
     }
 
     fn resource(&self) -> &Resource {
-        &self.resource
+        self.attempt.resource()
     }
 
     fn fact(&self, fact: FactId) -> Fact<'_> {
-        let session = &self.session;
-        Fact::Known(match fact {
-            FactId::SessionId => Value::Str(&session.id),
-            FactId::SessionAge => {
-                Value::Duration(SignedDuration::try_from(session.age).unwrap_or(SignedDuration::MAX))
-            }
-            FactId::SessionCalls => Value::Int(session.calls),
-            FactId::SessionTokens => Value::Int(session.tokens),
-            FactId::SessionUsd => Value::Int(session.micro_usd),
-            FactId::SessionLabels => Value::Json(&session.labels),
-            FactId::ResourceAnnotations => match &self.annotations {
-                Some(annotations) => Value::Json(annotations),
-                None => return Fact::Missing,
-            },
-            FactId::ResourceLabels => return Fact::Missing,
-            FactId::Args => Value::Json(&self.args),
-            FactId::Now => match self.now {
-                Some(now) => Value::Timestamp(now),
-                None => return Fact::Missing,
-            },
-            FactId::Findings => Value::Json(&self.findings),
-        })
+        self.attempt.fact(fact)
     }
 
     fn limit(&self, limit: &Limit) -> Room {

@@ -12,7 +12,8 @@ use super::{Head, parsed};
 use crate::diagnostic::{Complaint, Report};
 use crate::fields::{Fields, list, map, text, texts, whole, word};
 use crate::limit::{Limit, LimitKind};
-use crate::trial::{Session, Spent, Trial};
+use crate::supposed::{Supposed, SupposedSession};
+use crate::trial::{Spent, Trial};
 use crate::yaml::{Node, Value};
 
 /// Every key that a test may have.
@@ -63,7 +64,7 @@ pub(super) fn check(
         fields.optional("now").and_then(|node| parsed(report, node, "a test's `now`"));
     let session = match fields.optional("session") {
         Some(node) => session(report, node),
-        None => Some(Session::fresh()),
+        None => Some(SupposedSession::fresh()),
     };
     let findings = match fields.optional("findings") {
         Some(node) => findings(report, node),
@@ -81,14 +82,16 @@ pub(super) fn check(
     }
     Some(Trial {
         name: name?.to_owned(),
-        subject: subject?,
-        action: action?,
-        resource: resource?,
-        args: fields.optional("args").map_or_else(|| json!({}), Node::to_json),
-        annotations: fields.optional("annotations").map(Node::to_json),
-        session: session?,
-        now,
-        findings: findings?,
+        attempt: Supposed {
+            subject: subject?,
+            action: action?,
+            resource: resource?,
+            args: fields.optional("args").map_or_else(|| json!({}), Node::to_json),
+            annotations: fields.optional("annotations").map(Node::to_json),
+            session: session?,
+            now,
+            findings: findings?,
+        },
         spent: spent?,
         expect: expect?,
         rule,
@@ -134,9 +137,9 @@ fn subject(report: &mut Report<'_>, fields: &Fields<'_>) -> Option<Subject> {
     Some(Subject { id: id?, sponsor, groups, ring, delegation: delegation.into() })
 }
 
-fn session(report: &mut Report<'_>, node: &Node) -> Option<Session> {
+fn session(report: &mut Report<'_>, node: &Node) -> Option<SupposedSession> {
     let fields = Fields::open(report, node, "a test's session", &SESSION_KEYS)?;
-    let mut session = Session::fresh();
+    let mut session = SupposedSession::fresh();
     if let Some(node) = fields.optional("id") {
         session.id = text(report, node, "`id`")?.to_owned();
     }

@@ -3,10 +3,9 @@
 
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
-use ringfence_cel::{Fact, Value};
-use ringfence_model::{ActionKind, AgentId, Person, Resource, Ring, Subject};
-use ringfence_policy::{Explanation, FactId, Facts, Limit, Loaded, Room, explain};
+use jiff::Timestamp;
+use ringfence_model::{Person, Ring, Subject};
+use ringfence_policy::{Explanation, Loaded, Supposed, SupposedSession, explain};
 use serde_json::Value as Json;
 
 use crate::cli::{ExplainArgs, Global};
@@ -15,7 +14,7 @@ use crate::fault::{Ending, Fault};
 use crate::output::{self, paint, plain};
 
 pub(crate) fn run(global: &Global, asked: &ExplainArgs) -> Result<Ending, Fault> {
-    let attempt = Attempt::from(asked)?;
+    let attempt = attempt(asked)?;
     let Loaded { set, .. } = policy::read(&asked.files)?.load(Ending::CannotRun)?;
     let explanation = explain(&set, &attempt);
     if global.json {
@@ -74,78 +73,29 @@ fn show(explanation: &Explanation) -> Result<(), Fault> {
 }
 
 /// The attempt as it was typed.
-struct Attempt {
-    subject: Subject,
-    action: ActionKind,
-    resource: Resource,
-    args: Json,
-    annotations: Option<Json>,
-    now: Timestamp,
-    labels: Json,
-    findings: Json,
-}
-
-impl Attempt {
-    fn from(asked: &ExplainArgs) -> Result<Attempt, Fault> {
-        let id: AgentId = asked.subject.parse()?;
-        Ok(Attempt {
-            subject: Subject {
-                id,
-                sponsor: Person::new(&asked.sponsor),
-                groups: asked.group.clone().into(),
-                ring: Ring::Three,
-                delegation: Arc::new([]),
-            },
-            action: asked.action.parse()?,
-            resource: asked.resource.parse()?,
-            args: match &asked.args {
-                Some(text) => json("--args", text)?,
-                None => Json::Object(serde_json::Map::new()),
-            },
-            annotations: asked.annotations.as_ref().map(|text| json("--annotations", text)).transpose()?,
-            now: asked.now.unwrap_or_else(Timestamp::now),
-            labels: serde_json::json!({ "integrity": "trusted", "confidentiality": "internal" }),
-            findings: Json::Array(Vec::new()),
-        })
-    }
+fn attempt(asked: &ExplainArgs) -> Result<Supposed, Fault> {
+    Ok(Supposed {
+        subject: Subject {
+            id: asked.subject.parse()?,
+            sponsor: Person::new(&asked.sponsor),
+            groups: asked.group.clone().into(),
+            ring: Ring::Three,
+            delegation: Arc::new([]),
+        },
+        action: asked.action.parse()?,
+        resource: asked.resource.parse()?,
+        args: match &asked.args {
+            Some(text) => json("--args", text)?,
+            None => Json::Object(serde_json::Map::new()),
+        },
+        annotations: asked.annotations.as_ref().map(|text| json("--annotations", text)).transpose()?,
+        session: SupposedSession { id: "explain".to_owned(), ..SupposedSession::fresh() },
+        now: Some(asked.now.unwrap_or_else(Timestamp::now)),
+        findings: Json::Array(Vec::new()),
+    })
 }
 
 fn json(option: &str, text: &str) -> Result<Json, Fault> {
     serde_json::from_str(text)
         .map_err(|error| Fault::from(error).while_trying(format!("{option} is not JSON")))
-}
-
-impl Facts for Attempt {
-    fn subject(&self) -> &Subject {
-        &self.subject
-    }
-
-    fn action(&self) -> ActionKind {
-        self.action
-    }
-
-    fn resource(&self) -> &Resource {
-        &self.resource
-    }
-
-    fn fact(&self, fact: FactId) -> Fact<'_> {
-        Fact::Known(match fact {
-            FactId::SessionId => Value::Str("explain"),
-            FactId::SessionAge => Value::Duration(SignedDuration::ZERO),
-            FactId::SessionCalls | FactId::SessionTokens | FactId::SessionUsd => Value::Int(0),
-            FactId::SessionLabels => Value::Json(&self.labels),
-            FactId::ResourceAnnotations => match &self.annotations {
-                Some(annotations) => Value::Json(annotations),
-                None => return Fact::Missing,
-            },
-            FactId::ResourceLabels => return Fact::Missing,
-            FactId::Args => Value::Json(&self.args),
-            FactId::Now => Value::Timestamp(self.now),
-            FactId::Findings => Value::Json(&self.findings),
-        })
-    }
-
-    fn limit(&self, _limit: &Limit) -> Room {
-        Room::Left
-    }
 }
