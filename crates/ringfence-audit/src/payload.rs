@@ -53,6 +53,7 @@ fn commit(salt: &[u8], content: &[u8]) -> Digest {
 
 /// Encrypts what a commitment was made to, under all of the keys, the session's first. Takes the
 /// commitment: its salts serve once.
+#[expect(clippy::needless_pass_by_value, reason = "a commitment's salts serve once")]
 pub(crate) fn seal(keys: &[Arc<Key>], commitment: Commitment, content: &[u8]) -> Vec<u8> {
     let Commitment { salt, derivation, digest } = commitment;
     let ids = keys.len() * size_of::<KeyId>();

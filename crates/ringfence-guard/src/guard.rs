@@ -1,7 +1,7 @@
 //! The guard itself: what it holds, and what every part of it may ask of the rest.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -41,6 +41,8 @@ pub(crate) struct Inner {
     pub(crate) log: Log,
     pub(crate) failures: Arc<Failures>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// The latest time there was, in microseconds.
+    pub(crate) latest: AtomicI64,
     pub(crate) origin: Arc<str>,
     pub(crate) configured: Configured,
     pub(crate) policy: ArcSwap<InForce>,
@@ -132,8 +134,11 @@ impl Guard {
 }
 
 impl Inner {
+    /// Stands still while the system's clock is behind what it has shown, as the log's time does.
     pub(crate) fn now(&self) -> Timestamp {
-        self.clock.now()
+        let now = self.clock.now();
+        let latest = self.latest.fetch_max(now.as_microsecond(), Ordering::Relaxed);
+        if latest > now.as_microsecond() { Timestamp::from_microsecond(latest).unwrap_or(now) } else { now }
     }
 
     /// Rises with every change that may take a permit back.

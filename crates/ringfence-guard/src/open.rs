@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicI64, AtomicU64};
 
 use arc_swap::ArcSwap;
 use aws_lc_rs::hmac;
@@ -201,6 +201,7 @@ impl Guard {
             .collect();
         let inner = Inner {
             origin: log.origin().into(),
+            latest: AtomicI64::new(log.head().time.map_or(i64::MIN, Timestamp::as_microsecond)),
             log,
             failures: Arc::default(),
             clock,

@@ -112,6 +112,24 @@ async fn a_session_goes_on_for_the_same_credential_until_it_was_idle() {
 }
 
 #[tokio::test]
+async fn time_stands_still_while_the_clock_is_behind() {
+    let mut world = World::new("");
+    let early = world.guard().now();
+    let late = early + Duration::from_secs(7_200);
+    world.clock.set(late);
+    assert_eq!(world.guard().now(), late);
+    world.clock.set(early);
+    assert_eq!(world.guard().now(), late);
+    world.restart();
+    assert!(world.guard().now() < late, "nothing was recorded at the later time");
+    world.clock.set(late);
+    drop(world.session("a").await.check(Call::tool("read")).await);
+    world.clock.set(early);
+    world.restart();
+    assert!(world.guard().now() >= late, "the log is as late as that");
+}
+
+#[tokio::test]
 async fn the_cache_is_the_fold_whether_it_was_there_or_not() {
     let mut world = World::new(PAY_IS_ASKED);
     let operator = world.operator("olga", &[]).await;
