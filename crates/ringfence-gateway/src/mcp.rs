@@ -6,6 +6,7 @@
 
 pub mod edit;
 pub mod envelope;
+pub mod http;
 mod json;
 pub mod lines;
 pub mod method;

@@ -23,6 +23,14 @@ pub enum Evidence {
         /// The name of the peer's parent executable; descriptive only.
         program: String,
     },
+    /// Nothing but that the caller is on this machine, where the configuration says who that is.
+    /// All such callers are one credential.
+    Anonymous {
+        /// Who it is.
+        agent: AgentId,
+        /// Who answers for it, unless it is registered with a sponsor of its own.
+        sponsor: Person,
+    },
     /// Named by the operator on the operator's own transport, such as `decide`'s input.
     Declared {
         /// The agent.

@@ -28,6 +28,12 @@ impl Guard {
         Ok(Session { guard: self.inner.clone(), state, assurance: held, own: None, led: false })
     }
 
+    /// Whether a token is some agent's now. Costs no record: for front ends whose callers could
+    /// otherwise fill the log with guesses.
+    pub fn is_agent(&self, token: &Token) -> bool {
+        self.inner.subject_of_token(&token.digest().to_string()).is_ok()
+    }
+
     /// Ends a session: what it waits for is void, and its limits by session are gone.
     pub fn end_session(&self, session: &Session) {
         self.inner.end(&session.state, "closed");
@@ -62,9 +68,13 @@ impl Inner {
                 let credential = format!("peer:{id}");
                 (self.subject(id, user), credential)
             }
+            Evidence::Anonymous { agent, sponsor } => {
+                let subject = self.registered_or(agent, sponsor)?;
+                let credential = format!("anonymous:{}", subject.id);
+                (subject, credential)
+            }
             Evidence::Declared { agent, sponsor } => {
-                let subject =
-                    self.registered(&agent).transpose()?.unwrap_or_else(|| self.subject(agent, sponsor));
+                let subject = self.registered_or(agent, sponsor)?;
                 let name = match key {
                     SessionKey::Credential => String::new(),
                     SessionKey::Named(name) => name,
@@ -105,6 +115,10 @@ impl Inner {
             found.ok_or("the token is not one that was issued here, or it was rotated or revoked")?;
         let id: AgentId = id.parse().map_err(|_| "the agent's registration is unreadable".to_owned())?;
         self.registered(&id).unwrap_or_else(|| Err("the agent is unknown".to_owned()))
+    }
+
+    fn registered_or(&self, agent: AgentId, sponsor: Person) -> Result<Subject, String> {
+        Ok(self.registered(&agent).transpose()?.unwrap_or_else(|| self.subject(agent, sponsor)))
     }
 
     /// A registered agent, from the configuration or the log.

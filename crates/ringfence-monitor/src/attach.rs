@@ -1,8 +1,8 @@
 //! One wrapped MCP server: the client's streams arrive over the socket, the server is started
 //! and held here, and everything between them goes through the guard.
 
-mod streams;
-mod thread;
+pub(crate) mod streams;
+pub(crate) mod thread;
 
 use std::ffi::OsString;
 use std::io;
@@ -22,17 +22,18 @@ use tokio::io::{AsyncReadExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
+use self::streams::Ended;
 use self::thread::OwnThread;
 use crate::peer::Peer;
 use crate::protocol::{Answer, McpRequest};
 use crate::serve::{Served, say};
 
 /// How long a client may take to read what the server said before it ended.
-const LAST_LINES: Duration = Duration::from_secs(2);
+pub(crate) const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// Why a server is not wrapped.
 #[derive(Debug, thiserror::Error)]
-enum NotWrapped {
+pub(crate) enum NotWrapped {
     #[error("{0}")]
     Denied(Box<Denied>),
     #[error(
@@ -49,6 +50,27 @@ enum NotWrapped {
     Streams(#[source] io::Error),
 }
 
+impl NotWrapped {
+    /// It and its causes.
+    pub(crate) fn whole(&self) -> String {
+        let mut message = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            message.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        message
+    }
+}
+
+/// A server that runs.
+pub(crate) struct Launched {
+    pub(crate) running: Running,
+    pub(crate) ended: Ended,
+    pub(crate) from_child: OwnedFd,
+    pub(crate) to_child: OwnedFd,
+}
+
 /// Serves one `ringfence mcp` until its server or its client ends.
 pub(crate) async fn mcp(
     served: &Arc<Served>,
@@ -63,15 +85,7 @@ pub(crate) async fn mcp(
         Ok(exit) => exit,
         Err(NotWrapped::Denied(denied)) => Answer::No(denied.to_string()),
         Err(killed @ NotWrapped::Killed) => Answer::No(killed.to_string()),
-        Err(error) => {
-            let mut message = error.to_string();
-            let mut cause = std::error::Error::source(&error);
-            while let Some(error) = cause {
-                message.push_str(&format!(": {error}"));
-                cause = error.source();
-            }
-            Answer::Failed(message)
-        }
+        Err(error) => Answer::Failed(error.whole()),
     };
     say(&mut stream, &answer).await
 }
@@ -85,27 +99,10 @@ async fn wrapped(
 ) -> Result<Answer, NotWrapped> {
     let settings = served.settings(&mut wanted)?;
     let session = session(served, peer, &wanted).await?;
-    let server = Server {
-        name: wanted.server.clone(),
-        identity: sha256(wanted.command.join("\0").as_bytes()),
-        trusted: settings.trusted,
-        schema: settings.schema,
-    };
+    let server = server(&wanted, settings);
     let [client_in, client_out, client_err] = files;
-    let (child_in, to_child) =
-        pipe_with(PipeFlags::CLOEXEC).map_err(|error| NotWrapped::Pipes(error.into()))?;
-    let (from_child, child_out) =
-        pipe_with(PipeFlags::CLOEXEC).map_err(|error| NotWrapped::Pipes(error.into()))?;
-    let command = command(&wanted, child_in, child_out, client_err)?;
-    let (running, features) = match start(command, session.clone()).await {
-        Err(_) if session.is_killed() => return Err(NotWrapped::Killed),
-        started => started?,
-    };
-    tracing::info!(server = %server.name, session = session.id(), pid = running.pid(), ?features, "wrapped");
-
+    let Launched { running, ended, from_child, to_child } = launch(&wanted, client_err, &session).await?;
     let killer = running.killer();
-    let ended = streams::Ended::watch(running.as_fd().try_clone_to_owned().map_err(NotWrapped::Streams)?)
-        .map_err(NotWrapped::Streams)?;
     let (notices, mut heard) = mpsc::channel(16);
     let wire = session.clone();
     let proxy = OwnThread::start(move || {
@@ -163,6 +160,40 @@ async fn wrapped(
     Ok(Answer::Exited { code: code(exit), message })
 }
 
+/// The server as the wire names it.
+pub(crate) fn server(wanted: &McpRequest, settings: ServerSettings) -> Server {
+    Server {
+        name: wanted.server.clone(),
+        identity: sha256(wanted.command.join("\0").as_bytes()),
+        trusted: settings.trusted,
+        schema: settings.schema,
+    }
+}
+
+/// Starts a server for a session.
+pub(crate) async fn launch(
+    wanted: &McpRequest,
+    stderr: OwnedFd,
+    session: &Session,
+) -> Result<Launched, NotWrapped> {
+    let (child_in, to_child) = pipe()?;
+    let (from_child, child_out) = pipe()?;
+    let command = command(wanted, child_in, child_out, stderr)?;
+    let (running, features) = match start(command, session.clone()).await {
+        Err(_) if session.is_killed() => return Err(NotWrapped::Killed),
+        started => started?,
+    };
+    tracing::info!(server = %wanted.server, session = session.id(), pid = running.pid(), ?features, "wrapped");
+    let ended = Ended::watch(running.as_fd().try_clone_to_owned().map_err(NotWrapped::Streams)?)
+        .map_err(NotWrapped::Streams)?;
+    Ok(Launched { running, ended, from_child, to_child })
+}
+
+/// What is read, and what it is written to.
+pub(crate) fn pipe() -> Result<(OwnedFd, OwnedFd), NotWrapped> {
+    pipe_with(PipeFlags::CLOEXEC).map_err(|error| NotWrapped::Pipes(error.into()))
+}
+
 /// What the configuration says of one server.
 #[derive(Debug, Clone, Copy)]
 pub struct ServerSettings {
@@ -175,7 +206,7 @@ pub struct ServerSettings {
 impl Served {
     /// A server of the configuration runs where and with what the configuration says: the same
     /// words in another folder could be another program, and would be trusted as this one.
-    fn settings(&self, wanted: &mut McpRequest) -> Result<ServerSettings, NotWrapped> {
+    pub(crate) fn settings(&self, wanted: &mut McpRequest) -> Result<ServerSettings, NotWrapped> {
         if let Some(server) = self.servers.get(&wanted.server) {
             if server.command != wanted.command {
                 return Err(NotWrapped::Refused(format!(

@@ -7,6 +7,7 @@ mod attach;
 pub mod client;
 mod data;
 pub mod event;
+mod http;
 mod open;
 mod peer;
 pub mod protocol;
@@ -14,6 +15,7 @@ mod serve;
 
 pub use attach::ServerSettings;
 pub use data::{DataDir, DataError};
+pub use http::Http;
 pub use open::{Monitor, OpenError, Setup};
 pub use peer::user_name;
 pub use serve::{ConfiguredServer, ServeError, Serving, serve};

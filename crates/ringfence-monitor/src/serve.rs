@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -13,12 +14,13 @@ use ringfence_audit::Log;
 use ringfence_guard::Guard;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use crate::VERSION;
 use crate::attach::{self, ServerSettings};
 use crate::data::DataDir;
+use crate::http::{self, Http};
 use crate::open::Monitor;
 use crate::peer::Peer;
 use crate::protocol::{ANY_VERSION, Answer, Hello, Request, Welcome};
@@ -49,12 +51,14 @@ pub(crate) struct Served {
     clients: AtomicUsize,
     left: Notify,
     stop: Notify,
+    /// It stays although nobody is connected, so it makes way for no other.
+    stays: bool,
     /// It was told to end: who connects now is to wait for the next one.
     stopping: AtomicBool,
 }
 
 /// How a monitor serves.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Serving {
     /// Names the configuration; a client that names another is refused.
     pub setup: String,
@@ -62,6 +66,8 @@ pub struct Serving {
     pub idle: Option<Duration>,
     /// The servers that the configuration names.
     pub servers: BTreeMap<String, ConfiguredServer>,
+    /// Where those servers are reached over HTTP, where they are.
+    pub http: Option<Http>,
 }
 
 /// A server that the configuration names.
@@ -92,7 +98,19 @@ pub async fn serve(mut monitor: Monitor, data: DataDir, serving: Serving) -> Res
         clients: AtomicUsize::new(0),
         left: Notify::new(),
         stop: Notify::new(),
+        stays: serving.idle.is_none(),
         stopping: AtomicBool::new(false),
+    });
+    let (end_http, http_ends) = oneshot::channel::<()>();
+    let mut end_http = serving.http.is_some().then_some(end_http);
+    let http = serving.http.map(|http| tokio::spawn(http::serve(Arc::clone(&served), http, http_ends)));
+    let mut http = pin!(async {
+        match http {
+            Some(http) => {
+                http.await.map_err(|error| tracing::error!(%error, "HTTP is served no more")).is_ok()
+            }
+            None => std::future::pending().await,
+        }
     });
     let mut since = Instant::now();
     let mut cache = tokio::time::interval(CACHE_EVERY);
@@ -116,7 +134,12 @@ pub async fn serve(mut monitor: Monitor, data: DataDir, serving: Serving) -> Res
                 }
             },
             () = served.left.notified() => since = Instant::now(),
-            () = served.stop.notified() => break,
+            () = served.stop.notified() => match end_http.take() {
+                // Clients are served meanwhile: what is still open may wait for an operator.
+                Some(end) => drop(end),
+                None => break,
+            },
+            _ = &mut http => break,
             () = tokio::time::sleep_until(end), if idle && serving.idle.is_some() => break,
             _ = cache.tick() => {
                 served.guard.sweep();
@@ -196,6 +219,10 @@ async fn client(served: &Arc<Served>, stream: UnixStream) -> io::Result<()> {
                 say(&mut stream, &Answer::Failed(reason)).await?;
             }
             Request::Mcp(wanted) => return attach::mcp(served, peer, wanted, stream).await,
+            Request::Yield if served.stays => {
+                let reason = "the running monitor is there to stay".to_owned();
+                say(&mut stream, &Answer::No(reason)).await?;
+            }
             Request::Yield if served.clients.load(Ordering::SeqCst) > 1 => {
                 let reason = "others are connected to the running monitor".to_owned();
                 say(&mut stream, &Answer::No(reason)).await?;

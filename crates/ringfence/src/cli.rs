@@ -100,6 +100,10 @@ pub(crate) enum Command {
     ///
     /// Example: ringfence mcp --profile read-only -- npx -y @modelcontextprotocol/server-memory
     Mcp(McpArgs),
+    /// Serve the configured MCP servers over HTTP, in the foreground, until it is told to end
+    ///
+    /// Example: ringfence up
+    Up,
     /// Decide events from standard input, one JSON object a line
     ///
     /// Example: ringfence decide --policies ./policies < events.jsonl

@@ -17,6 +17,7 @@ mod server_name;
 mod sessions;
 mod status;
 mod trust;
+mod up;
 
 use serde_json::Value;
 
@@ -39,6 +40,7 @@ pub(crate) fn run(cli: &Cli) -> Result<Ending, Fault> {
         Command::DemoErpServer(args) => demo::erp::run(&args.journal),
         Command::Init(asked) => init::run(global, asked),
         Command::Mcp(asked) => mcp::run(global, asked),
+        Command::Up => up::run(global),
         Command::Decide(asked) => decide::run(global, asked),
         Command::Audit(command) => audit::run(global, command),
         Command::Agent(command) => agent::run(global, command),

@@ -11,6 +11,7 @@ mod report;
 mod resolve;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -46,6 +47,8 @@ pub(crate) struct Config {
     pub(crate) text: String,
     /// The data directory, where it names one.
     pub(crate) data: Option<PathBuf>,
+    /// Where `up` listens: an address of this machine's own.
+    pub(crate) listen: SocketAddr,
     /// Where the policies come from.
     pub(crate) policies: Vec<PolicyPlace>,
     /// Until when decisions are recorded and not enforced.
@@ -56,6 +59,8 @@ pub(crate) struct Config {
     pub(crate) servers: BTreeMap<String, Server>,
     /// As written.
     pub(crate) agents: Vec<Agent>,
+    /// Who a caller on this machine is that shows no token; refused where it is left out.
+    pub(crate) anonymous: Option<AgentId>,
     /// As written.
     pub(crate) operators: Vec<Operator>,
 }

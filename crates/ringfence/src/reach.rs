@@ -96,7 +96,7 @@ pub(crate) fn governed(global: &Global, config: &Option<Config>) -> Result<Clien
 
 /// Asks the monitor that runs to end if nobody else needs it, and waits until it has. Whoever has
 /// just left it may still count for a moment.
-fn makes_way(data: &DataDir) -> Result<bool, Fault> {
+pub(crate) fn makes_way(data: &DataDir) -> Result<bool, Fault> {
     for _ in 0..20 {
         if yields(data)? {
             return Ok(true);

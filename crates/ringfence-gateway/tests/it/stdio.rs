@@ -8,4 +8,4 @@ mod lists;
 mod passing;
 mod stopping;
 mod upstream;
-mod world;
+pub(crate) mod world;

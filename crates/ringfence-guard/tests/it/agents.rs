@@ -68,6 +68,26 @@ async fn a_token_is_its_agent() {
 }
 
 #[tokio::test]
+async fn who_shows_nothing_is_who_the_configuration_says_and_answers_to_its_sponsor() {
+    let anonymous = |agent: &str| Evidence::Anonymous { agent: id(agent), sponsor: Person::new("user") };
+    let token = Token::generate().unwrap();
+    let world = World::set(Setting { configured: configured("a", &token), ..Setting::of(PAY_IS_ASKED) });
+    let session = world.enter(anonymous("nobody")).await.unwrap();
+    assert_eq!((session.subject().id.clone(), session.subject().sponsor.as_str()), (id("nobody"), "user"));
+    let again = world.enter(anonymous("nobody")).await.unwrap();
+    assert_eq!(session.id(), again.id(), "all of them are one credential");
+    // A registered agent keeps its sponsor and groups, and its token is another credential.
+    let registered = world.enter(anonymous("a")).await.unwrap();
+    assert_eq!(registered.subject().sponsor.as_str(), "dana");
+    assert_ne!(registered.id(), shows(&world, &token).await.unwrap().id());
+    // Being suspended holds without a token, too.
+    let operator = world.operator("olga", &[]).await;
+    world.guard().set_standing(&operator, &id("a"), Standing::Suspended).await.unwrap();
+    assert_eq!(reason(world.enter(anonymous("a")).await), "the agent is suspended");
+    assert!(world.guard().is_agent(&token) && !world.guard().is_agent(&Token::generate().unwrap()));
+}
+
+#[tokio::test]
 async fn a_peer_counts_only_where_no_agents_are_configured() {
     let peer = || Evidence::Peer { user: Person::new("dana"), program: "claude code".to_owned() };
     let world = World::new(PAY_IS_ASKED);

@@ -16,8 +16,8 @@ use tokio::net::unix::pipe;
 /// How long a server may take to end once its input is closed.
 const GRACE: Duration = Duration::from_secs(2);
 
-pub(super) type Reader = Pin<Box<dyn AsyncRead + Send>>;
-pub(super) type Writer = Pin<Box<dyn AsyncWrite + Send>>;
+pub(crate) type Reader = Pin<Box<dyn AsyncRead + Send>>;
+pub(crate) type Writer = Pin<Box<dyn AsyncWrite + Send>>;
 
 /// Receives standard input, output and error.
 pub(super) async fn receive(stream: &mut UnixStream) -> io::Result<[OwnedFd; 3]> {
@@ -41,7 +41,7 @@ pub(super) async fn receive(stream: &mut UnixStream) -> io::Result<[OwnedFd; 3]>
 }
 
 /// Input, without ever blocking a thread where the kernel allows it.
-pub(super) fn reader(file: OwnedFd) -> io::Result<Reader> {
+pub(crate) fn reader(file: OwnedFd) -> io::Result<Reader> {
     Ok(match kind(&file)? {
         FileType::Fifo => {
             nonblocking(&file)?;
@@ -53,7 +53,7 @@ pub(super) fn reader(file: OwnedFd) -> io::Result<Reader> {
 }
 
 /// Output, likewise.
-pub(super) fn writer(file: OwnedFd) -> io::Result<Writer> {
+pub(crate) fn writer(file: OwnedFd) -> io::Result<Writer> {
     Ok(match kind(&file)? {
         FileType::Fifo => {
             nonblocking(&file)?;
@@ -79,18 +79,18 @@ fn nonblocking(file: &OwnedFd) -> io::Result<()> {
 }
 
 /// Tells when a process tree is gone.
-pub(super) struct Ended(AsyncFd<OwnedFd>);
+pub(crate) struct Ended(AsyncFd<OwnedFd>);
 
 impl Ended {
     #[expect(
         deprecated,
         reason = "an owned descriptor stays open as long as it is watched, which is all the unsafe form asks for"
     )]
-    pub(super) fn watch(pidfd: OwnedFd) -> io::Result<Ended> {
+    pub(crate) fn watch(pidfd: OwnedFd) -> io::Result<Ended> {
         AsyncFd::with_interest(pidfd, Interest::READABLE).map(Ended)
     }
 
-    pub(super) async fn reached(&self) {
+    pub(crate) async fn reached(&self) {
         // Readable once and for all; an error means that there is nothing left to watch.
         match self.0.readable().await {
             Ok(mut guard) => guard.retain_ready(),
@@ -100,7 +100,7 @@ impl Ended {
 }
 
 /// Lets a server whose input is closed end by itself, then asks it to.
-pub(super) async fn give_time(ended: &Ended, running: &Running) {
+pub(crate) async fn give_time(ended: &Ended, running: &Running) {
     if tokio::time::timeout(GRACE, ended.reached()).await.is_err() {
         running.terminate();
         if tokio::time::timeout(GRACE, ended.reached()).await.is_err() {

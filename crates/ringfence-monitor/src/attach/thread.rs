@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
 /// A future that runs on a thread and a runtime of its own, where it may block. Ends with this.
-pub(super) struct OwnThread<T> {
+pub(crate) struct OwnThread<T> {
     /// Dropped to end it.
     hold: Option<oneshot::Sender<()>>,
     outcome: oneshot::Receiver<io::Result<T>>,
@@ -18,7 +18,7 @@ pub(super) struct OwnThread<T> {
 
 impl<T: Send + 'static> OwnThread<T> {
     /// Starts it. `make` is called on the thread, within its runtime.
-    pub(super) fn start<F>(make: impl FnOnce() -> io::Result<F> + Send + 'static) -> io::Result<Self>
+    pub(crate) fn start<F>(make: impl FnOnce() -> io::Result<F> + Send + 'static) -> io::Result<Self>
     where
         F: Future<Output = T>,
     {

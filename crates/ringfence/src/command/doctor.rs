@@ -102,7 +102,7 @@ pub(crate) fn run(global: &Global) -> Result<Ending, Fault> {
     found.add(
         Area::NotGoverned,
         State::Fine,
-        "whatever an agent does without a server that `ringfence mcp` started: its own files, programs, network and models",
+        "whatever an agent does without a server that `ringfence mcp` or `ringfence up` started: its own files, programs, network and models",
     );
     found.add(
         Area::Missing,

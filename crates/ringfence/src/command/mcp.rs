@@ -100,7 +100,7 @@ fn wanted(asked: &McpArgs, config: Option<&Config>) -> Result<McpRequest, Fault>
 
 /// The client's environment, without what the configuration takes credentials from: no agent and
 /// no server is given an operator's.
-fn environment(config: Option<&Config>) -> Vec<(String, String)> {
+pub(super) fn environment(config: Option<&Config>) -> Vec<(String, String)> {
     let secret: Vec<&str> = config.into_iter().flat_map(Config::variables).collect();
     let mut kept = Vec::new();
     for (name, value) in std::env::vars_os() {
@@ -157,7 +157,7 @@ fn let_go() -> Result<(), Fault> {
 }
 
 /// Tells a person who looks elsewhere, where there is a desktop to tell it on. Nobody waits for it.
-fn on_desktop(text: &str) {
+pub(super) fn on_desktop(text: &str) {
     let has_display = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some());
     if !has_display {
         return;

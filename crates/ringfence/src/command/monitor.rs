@@ -47,6 +47,7 @@ pub(crate) fn run(global: &Global, asked: &MonitorArgs) -> Result<Ending, Fault>
         setup: config.as_ref().map_or_else(|| NO_SETUP.to_owned(), Config::setup),
         idle: Some(Duration::from_secs(asked.idle)),
         servers: config.map(|config| servers(config.servers)).unwrap_or_default(),
+        http: None,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let closed = runtime.block_on(async {
@@ -84,7 +85,7 @@ fn read(global: &Global, asked: &MonitorArgs) -> Result<Option<Config>, Fault> {
 }
 
 /// Opens the monitor; a project's configuration has to be the one that was trusted.
-fn open(data: DataDir, config: Option<&Config>) -> Result<Monitor, Fault> {
+pub(crate) fn open(data: DataDir, config: Option<&Config>) -> Result<Monitor, Fault> {
     let Some(config) = config else {
         return Ok(Monitor::open(Setup {
             node: node(&data)?,
@@ -151,7 +152,7 @@ pub(crate) fn configured(config: &Config, named: &Named) -> Configured {
     Configured { agents: agents.collect(), operators: operators.collect() }
 }
 
-fn servers(servers: BTreeMap<String, Server>) -> BTreeMap<String, ConfiguredServer> {
+pub(crate) fn servers(servers: BTreeMap<String, Server>) -> BTreeMap<String, ConfiguredServer> {
     let configured = servers.into_iter().map(|(name, server)| {
         let schema = match server.schema {
             Schema::Enforce => stdio::Schema::Enforce,
@@ -194,7 +195,7 @@ pub(crate) fn node(data: &DataDir) -> Result<String, Fault> {
 }
 
 /// A signal ends it as `stop` does: through its own socket, so that there is one way to end.
-async fn told_to_end(data: DataDir) {
+pub(crate) async fn told_to_end(data: DataDir) {
     let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
     let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
         tracing::warn!("signals cannot be waited for; they end the monitor at once");

@@ -63,9 +63,12 @@ pub(crate) fn status(global: &Global) -> Result<Ending, Fault> {
 
 pub(crate) fn stop(global: &Global) -> Result<Ending, Fault> {
     let place = reach::data_place(global)?;
-    let was_running = place.try_exists()? && end(&DataDir::existing(&place)?)?;
-    if was_running {
-        reach::wait_until_free(&DataDir::existing(&place)?, PATIENCE)?;
+    let mut was_running = false;
+    if place.try_exists()? {
+        let data = DataDir::existing(&place)?;
+        // One that takes no more clients may still be ending.
+        was_running = end(&data)? || reach::is_taken(&data.lock())?;
+        reach::wait_until_free(&data, PATIENCE)?;
     }
     if global.json {
         output::document(&json!({ "stopped": was_running, "data": place }))?;

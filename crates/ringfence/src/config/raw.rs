@@ -27,12 +27,12 @@ pub(super) struct RawConfig {
     pub(super) agents: Vec<RawAgent>,
     #[serde(default)]
     pub(super) operators: Vec<RawOperator>,
+    pub(super) listen: Option<Spanned<String>>,
+    pub(super) anonymous: Option<Spanned<String>>,
     // Known, and refused until they are enforced.
-    pub(super) listen: Option<Spanned<IgnoredAny>>,
     pub(super) egress: Option<Spanned<IgnoredAny>>,
     pub(super) console: Option<Spanned<IgnoredAny>>,
     pub(super) models: Option<Spanned<IgnoredAny>>,
-    pub(super) anonymous: Option<Spanned<IgnoredAny>>,
 }
 
 #[derive(Deserialize)]

@@ -2,12 +2,14 @@
 //! that is wrong instead of stopping at the first.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use ringfence_audit::Durability;
+use ringfence_model::BadAgentId;
 use ringfence_policy::stock;
 use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy};
 use serde_saphyr::{Location, Spanned};
@@ -20,6 +22,8 @@ use crate::place;
 
 const API_VERSION: &str = "ringfence/v1";
 const KIND: &str = "Gateway";
+/// Where it is listened when nothing is said.
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7070);
 
 /// Reads the text of a configuration that lies at `path`.
 pub(super) fn resolved(path: PathBuf, origin: Origin, text: String) -> Result<Config, Fault> {
@@ -31,13 +35,7 @@ pub(super) fn resolved(path: PathBuf, origin: Origin, text: String) -> Result<Co
     let base = path.parent().unwrap_or(Path::new("/")).to_owned();
     expect_word(&mut report, &raw.api_version, API_VERSION, "apiVersion");
     expect_word(&mut report, &raw.kind, KIND, "kind");
-    let unbuilt = [
-        ("listen", &raw.listen),
-        ("egress", &raw.egress),
-        ("console", &raw.console),
-        ("models", &raw.models),
-        ("anonymous", &raw.anonymous),
-    ];
+    let unbuilt = [("egress", &raw.egress), ("console", &raw.console), ("models", &raw.models)];
     for (key, value) in unbuilt {
         refuse_unbuilt(&mut report, key, value.as_ref());
     }
@@ -49,6 +47,11 @@ pub(super) fn resolved(path: PathBuf, origin: Origin, text: String) -> Result<Co
         );
     }
     let data = raw.data.as_ref().map(|data| place::resolved(&data.value, &base)).transpose()?;
+    let listen = raw.listen.and_then(|listen| listen_address(&mut report, &listen)).unwrap_or(LISTEN);
+    let anonymous = raw.anonymous.and_then(|agent| {
+        let parsed = agent.value.parse();
+        parsed.map_err(|error: BadAgentId| report.add(agent.referenced, error.to_string(), None)).ok()
+    });
     let mut policies = Vec::new();
     for named in raw.policies.map(|OneOrMany(named)| named).unwrap_or_default() {
         policies.extend(policy_place(&mut report, &named, &base)?);
@@ -70,7 +73,20 @@ pub(super) fn resolved(path: PathBuf, origin: Origin, text: String) -> Result<Co
     let agents = agents(&mut report, raw.agents, &base)?;
     let operators = operators(&mut report, raw.operators, &base)?;
     report.end()?;
-    Ok(Config { path, origin, text, data, policies, observe_until, durability, servers, agents, operators })
+    Ok(Config {
+        path,
+        origin,
+        text,
+        data,
+        listen,
+        policies,
+        observe_until,
+        durability,
+        servers,
+        agents,
+        anonymous,
+        operators,
+    })
 }
 
 fn parsed(text: &str, report: &mut Report<'_>) -> Option<RawConfig> {
@@ -159,6 +175,25 @@ fn policy_place(
         Some(format!("there are {}; a file or folder is written `./{written}`", listed(&known))),
     );
     Ok(None)
+}
+
+/// An address of this machine's own: what is said there, tokens too, is not encrypted.
+fn listen_address(report: &mut Report<'_>, written: &Spanned<String>) -> Option<SocketAddr> {
+    let help = "write an address of this machine alone, such as `127.0.0.1:7070`".to_owned();
+    match written.value.parse::<SocketAddr>() {
+        Ok(address) if address.ip().is_loopback() => Some(address),
+        Ok(_) => {
+            let message =
+                format!("`{}` is open to other machines, and nothing is encrypted there", written.value);
+            report.add(written.referenced, message, Some(help));
+            None
+        }
+        Err(_) => {
+            let message = format!("`{}` is no address and port", written.value);
+            report.add(written.referenced, message, Some(help));
+            None
+        }
+    }
 }
 
 /// A day begins at midnight UTC.
@@ -267,7 +302,7 @@ fn agents(report: &mut Report<'_>, raw: Vec<RawAgent>, base: &Path) -> Result<Ve
                 agents.push(Agent { id, sponsor: agent.sponsor.value, groups: agent.groups, token });
             }
             Err(error) => {
-                let error: ringfence_model::BadAgentId = error;
+                let error: BadAgentId = error;
                 report.add(agent.id.referenced, error.to_string(), None);
             }
         }

@@ -39,7 +39,7 @@ impl OwnMonitor {
             configured: configured(&config, &named),
         })?;
         let setup = config.setup();
-        let serving = Serving { setup: setup.clone(), idle: None, servers: BTreeMap::new() };
+        let serving = Serving { setup: setup.clone(), idle: None, servers: BTreeMap::new(), http: None };
         let served = data.clone();
         let thread = std::thread::Builder::new()
             .name("monitor".to_owned())

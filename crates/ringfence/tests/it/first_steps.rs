@@ -67,7 +67,7 @@ fn doctor_says_what_is_governed_and_what_is_missing() {
 #[test]
 fn doctor_finds_what_is_broken() {
     let world = World::new();
-    world.write("c.yaml", "apiVersion: ringfence/v1\nkind: Gateway\nlisten: 127.0.0.1:1\n");
+    world.write("c.yaml", "apiVersion: ringfence/v1\nkind: Gateway\negress: 127.0.0.1:1\n");
     let ran = world.run(&["--json", "--config", "c.yaml", "doctor"]).exits(1).json();
     assert_eq!(ran["broken"], true);
     world.write("c.yaml", "apiVersion: ringfence/v1\nkind: Gateway\npolicies: ./nowhere\n");

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::world::{DANA, World};
 
 /// Answers what a client of MCP 2025-06-18 asks, and writes down what reached it.
-const SERVER: &str = r#"#!/bin/sh
+pub(crate) const SERVER: &str = r#"#!/bin/sh
 while IFS= read -r line; do
   printf '%s\n' "$line" >> "$JOURNAL"
   id=$(printf '%s' "$line" | sed -n 's/.*"id":\("[^"]*"\|[0-9][0-9]*\).*/\1/p')
@@ -23,7 +23,7 @@ while IFS= read -r line; do
 done
 "#;
 
-const POLICY: &str = "\
+pub(crate) const POLICY: &str = "\
 apiVersion: ringfence/v1
 kind: Policy
 metadata: {name: files}
@@ -34,7 +34,7 @@ rules:
   - {id: read, effect: allow, actions: [tool.call], resources: [\"mcp://files/read\"]}
 ";
 
-const CONFIG: &str = "\
+pub(crate) const CONFIG: &str = "\
 apiVersion: ringfence/v1
 kind: Gateway
 policies: ./files.yaml
@@ -93,7 +93,7 @@ impl Session {
     }
 }
 
-fn governed() -> World {
+pub(crate) fn governed() -> World {
     let world = World::new();
     world.write("conf/server.sh", SERVER);
     world.write("conf/files.yaml", POLICY);

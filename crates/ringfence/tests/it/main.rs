@@ -11,5 +11,6 @@ mod governing;
 mod helping;
 mod operating;
 mod policies;
+mod serving;
 mod trusting;
 mod world;

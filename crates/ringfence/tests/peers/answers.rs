@@ -5,34 +5,47 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::peer::{Sdk, npm};
+use crate::peer::{Sdk, modern, npm};
 use crate::place::{OPEN, Place};
 
 const BOTH: [Sdk; 2] = [Sdk::Python, Sdk::TypeScript];
 
-/// The same steps, direct and wrapped, come to the same.
+/// The same steps, direct, wrapped and over HTTP, come to the same.
 fn same(server: &str, command: impl Fn(&Place) -> Vec<String>, steps: impl Fn(&Place) -> Value) {
     let place = Place::new(OPEN);
     for sdk in BOTH {
         let (command, steps) = (command(&place), steps(&place));
         let direct = sdk.play(&steps, &command, &place.mark);
         let wrapped = sdk.play(&steps, &place.wrapped(server, &command), &place.mark);
-        assert_eq!(direct.len(), wrapped.len());
-        for (step, (direct, wrapped)) in direct.iter().zip(&wrapped).enumerate() {
-            if let Some(told) = direct.get("progress") {
-                // How much of it arrives before the result does is a matter of time.
-                let (told, wrapped) = (told.as_array().unwrap(), wrapped["progress"].as_array().unwrap());
-                assert_eq!(told.first(), wrapped.first(), "{sdk:?}, step {step}");
-                continue;
-            }
-            assert!(
-                direct == wrapped,
-                "{sdk:?}, step {step}\ndirect:  {direct:.2000}\nwrapped: {wrapped:.2000}"
-            );
-        }
+        compare(sdk, "wrapped", &direct, &wrapped);
     }
     place.nothing_left();
     place.finish();
+    let place = Place::new(OPEN);
+    for sdk in BOTH {
+        let steps = steps(&place);
+        let direct = sdk.play(&steps, &command(&place), &place.mark);
+        // Made anew, for a server that remembers.
+        let up = place.up(server, &command(&place));
+        let served = sdk.play(&steps, std::slice::from_ref(&up.url), &place.mark);
+        compare(sdk, "over HTTP", &direct, &served);
+        up.end();
+        place.nothing_left();
+    }
+    place.finish();
+}
+
+fn compare(sdk: Sdk, how: &str, direct: &[Value], governed: &[Value]) {
+    assert_eq!(direct.len(), governed.len(), "{governed:?}");
+    for (step, (direct, governed)) in direct.iter().zip(governed).enumerate() {
+        if let Some(told) = direct.get("progress") {
+            // How much of it arrives before the result does is a matter of time.
+            let (told, governed) = (told.as_array().unwrap(), governed["progress"].as_array().unwrap());
+            assert_eq!(told.first(), governed.first(), "{sdk:?}, step {step}");
+            continue;
+        }
+        assert!(direct == governed, "{sdk:?}, step {step}\ndirect:  {direct:.2000}\n{how}: {governed:.2000}");
+    }
 }
 
 #[test]
@@ -114,6 +127,26 @@ fn the_memory_server_answers_as_it_does_directly() {
     );
 }
 
+/// The Python client speaks 2026-07-28 to it, which over HTTP is a POST for each request and no
+/// session; the TypeScript client speaks 2025-11-25.
+#[test]
+fn a_server_of_the_newest_revision_answers_as_it_does_directly() {
+    same(
+        "modern",
+        |_| modern(),
+        |_| {
+            json!([
+                { "do": "about" },
+                { "do": "tools" },
+                { "do": "call", "tool": "echo", "arguments": { "text": "grüße" } },
+                { "do": "call", "tool": "none", "arguments": {} },
+                { "do": "resources" },
+                { "do": "read", "uri": "demo://a" },
+            ])
+        },
+    );
+}
+
 #[test]
 fn a_denied_call_reaches_the_model_as_a_failed_one() {
     let policy = r#"
@@ -127,7 +160,7 @@ rules:
   - {id: call, effect: allow, actions: [tool.call], resources: ["mcp://everything/echo", "mcp://everything/get-sum"]}
   - {id: small, effect: deny, actions: [tool.call], resources: ["mcp://everything/get-sum"], when: args.a > 100, reason: Sums of more than 100 are made by people.}
 "#;
-    let place = Place::new(policy);
+    let (place, over_http) = (Place::new(policy), Place::new(policy));
     let steps = json!([
         { "do": "tools" },
         { "do": "call", "tool": "get-sum", "arguments": { "a": 1, "b": 2 } },
@@ -138,7 +171,18 @@ rules:
         { "do": "call", "tool": "echo", "arguments": { "message": "still there" } },
     ]);
     for sdk in BOTH {
+        let up = over_http.up("everything", &npm("everything", &[]));
+        let served = sdk.play(&steps, std::slice::from_ref(&up.url), &over_http.mark);
+        up.end();
         let said = sdk.play(&steps, &place.wrapped("everything", &npm("everything", &[])), &place.mark);
+        for (said, served) in said.iter().zip(&served) {
+            // Who asks has another name there, and records differ.
+            let rule = |said: &Value| said["_meta"]["ringfence/decision"]["rule"].clone();
+            assert_eq!(said.get("isError"), served.get("isError"), "{sdk:?}: {served}");
+            assert_eq!(rule(said), rule(served), "{sdk:?}");
+            assert_eq!(said.get("tools"), served.get("tools"), "{sdk:?}");
+            assert_eq!(said["error"]["code"], served["error"]["code"], "{sdk:?}: {served}");
+        }
         let names: Vec<&str> =
             said[0]["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
         assert_eq!(names, ["echo", "get-sum"], "{sdk:?}");
@@ -152,5 +196,6 @@ rules:
         assert_eq!(said[5]["error"]["code"], -32010, "{sdk:?}");
         assert_ne!(said[6]["isError"], true);
     }
+    over_http.finish();
     place.finish();
 }

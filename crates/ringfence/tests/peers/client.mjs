@@ -2,6 +2,7 @@
 // line each.
 //
 //     node client.mjs STEPS COMMAND [ARGUMENT]...
+//     node client.mjs STEPS URL
 //
 // STEPS is a JSON list. The step `hold` says that it is there and waits for its input to end.
 // `PEER_MODULES` names the folder whose `node_modules` has the SDK.
@@ -9,7 +10,7 @@
 import { createRequire } from "node:module";
 
 const require = createRequire(`${process.env.PEER_MODULES}/`);
-const { Client } = require("@modelcontextprotocol/client");
+const { Client, StreamableHTTPClientTransport } = require("@modelcontextprotocol/client");
 const { StdioClientTransport } = require("@modelcontextprotocol/client/stdio");
 
 const say = (result) => process.stdout.write(`${JSON.stringify(result)}\n`);
@@ -53,7 +54,11 @@ async function play(client, step) {
 
 const [steps, command, ...args] = process.argv.slice(2);
 const client = new Client({ name: "peers", version: "1.0.0" });
-await client.connect(new StdioClientTransport({ command, args, env: process.env }));
+const overHttp = command.startsWith("http://");
+const transport = overHttp
+  ? new StreamableHTTPClientTransport(new URL(command))
+  : new StdioClientTransport({ command, args, env: process.env });
+await client.connect(transport);
 for (const step of JSON.parse(steps)) {
   try {
     await play(client, step);
@@ -61,5 +66,6 @@ for (const step of JSON.parse(steps)) {
     say({ error: { code: error.code, message: error.message } });
   }
 }
+if (overHttp) await transport.terminateSession();
 await client.close();
 process.exit(0);

@@ -1,6 +1,7 @@
 """Plays steps against one MCP server with the Python SDK; says what came of each, one JSON line each.
 
 client.py STEPS COMMAND [ARGUMENT]...
+client.py STEPS URL
 
 STEPS is a JSON list. The step `hold` says that it is there and waits for its input to end.
 """
@@ -75,7 +76,10 @@ async def play(client, step):
 
 async def main():
     steps, command, *arguments = sys.argv[1:]
-    server = StdioServerParameters(command=command, args=arguments, env=dict(os.environ))
+    if command.startswith("http://"):
+        server = command
+    else:
+        server = StdioServerParameters(command=command, args=arguments, env=dict(os.environ))
     async with Client(server, mode=os.environ.get("PEER_MODE", "auto")) as client:
         for step in json.loads(steps):
             try:

@@ -46,6 +46,11 @@ pub(crate) fn npm(server: &str, arguments: &[&str]) -> Vec<String> {
     command
 }
 
+/// A server of the Python SDK.
+pub(crate) fn modern() -> Vec<String> {
+    vec![python(), beside("modern_server.py")]
+}
+
 /// A server of our own that does what the others do not.
 pub(crate) fn odd(arguments: &[&str]) -> Vec<String> {
     let mut command = vec!["python3".to_owned(), "-S".to_owned(), beside("odd_server.py")];

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -75,6 +76,28 @@ impl Place {
         words.extend(["mcp", "--server", server, "--"].map(str::to_owned));
         words.extend_from_slice(command);
         words
+    }
+
+    /// Serves one server over HTTP, to whoever is on this machine.
+    pub(crate) fn up(&self, server: &str, command: &[String]) -> Up {
+        let more = format!(
+            "listen: 127.0.0.1:0\nanonymous: \"spiffe://acme.example/peer\"\nservers:\n  {server}: {{command: {}}}\n",
+            Value::from(command)
+        );
+        fs::write(self.folder.path().join("ringfence.yaml"), format!("{CONFIG}{more}")).unwrap();
+        let words = self.words();
+        let (program, global) = words.split_first().unwrap();
+        let mut process = Command::new(program)
+            .args(global)
+            .args(["--json", "up"])
+            .env(MARK, &self.mark)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let said: Value = serde_json::from_str(&line).unwrap();
+        Up { process, url: said["servers"][0]["url"].as_str().unwrap().to_owned() }
     }
 
     /// A command of the operator's.
@@ -161,6 +184,28 @@ impl Place {
             }
             ours.extend(more);
         }
+    }
+}
+
+/// `ringfence up` at work.
+pub(crate) struct Up {
+    process: Child,
+    pub(crate) url: String,
+}
+
+impl Up {
+    /// Ends it in order.
+    pub(crate) fn end(mut self) {
+        signal(self.process.id(), "TERM");
+        assert!(self.process.wait().unwrap().success());
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        // After a failure, too.
+        drop(self.process.kill());
+        drop(self.process.wait());
     }
 }
 

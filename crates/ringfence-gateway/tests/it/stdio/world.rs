@@ -169,7 +169,7 @@ impl World {
 
 impl Peer {
     /// One, and what the wrapper reads of it and writes to it.
-    fn new() -> (Peer, (DuplexStream, DuplexStream)) {
+    pub(crate) fn new() -> (Peer, (DuplexStream, DuplexStream)) {
         let (said, read) = duplex(PIPE);
         let (heard, written) = duplex(PIPE);
         (Peer { lines: BufReader::new(heard), write: Some(said) }, (read, written))

@@ -1,0 +1,238 @@
+//! The configured servers over HTTP: each session of the front gets a server of its own, started,
+//! held and ended like one that a client on the Unix socket wraps.
+
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use ringfence_gateway::mcp::http::{Front, Limits, NotOpened, Opened, Shown, Stranger, Upstreams};
+use ringfence_gateway::mcp::{http, stdio};
+use ringfence_guard::{Evidence, Session, SessionKey};
+use ringfence_identity::Token;
+use ringfence_model::{AgentId, Assurance, Person};
+use tokio::io::{AsyncReadExt, duplex, split};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::attach::streams::{self, give_time};
+use crate::attach::thread::OwnThread;
+use crate::attach::{self, Launched, NotWrapped, pipe};
+use crate::peer::user_name;
+use crate::protocol::McpRequest;
+use crate::serve::Served;
+
+/// How much waits between the front and a wire, each way.
+const PIPE: usize = 64 * 1024;
+/// How much of what a server says on its standard error is looked at in one piece.
+const ASIDE: usize = 4096;
+
+/// How the configured servers are reached over HTTP.
+#[derive(Debug)]
+pub struct Http {
+    /// Where it listens.
+    pub listener: TcpListener,
+    /// Who a caller on this machine is that shows no token; without it, such a caller is refused.
+    pub anonymous: Option<AgentId>,
+    /// The environment of the servers, before what the configuration says of each.
+    pub env: Vec<(String, String)>,
+    /// Takes what a person should see.
+    pub notices: mpsc::Sender<String>,
+}
+
+/// What stands behind the front.
+struct Servers {
+    served: Arc<Served>,
+    anonymous: Option<AgentId>,
+    env: Vec<(String, String)>,
+    notices: mpsc::Sender<String>,
+    guesses: Guesses,
+}
+
+/// Tokens that are nobody's. Only so many a minute are recorded: whoever may connect could
+/// otherwise fill the disk without being anybody.
+#[derive(Default)]
+struct Guesses(Mutex<Option<(Instant, u32)>>);
+
+impl Guesses {
+    const RECORDED: u32 = 60;
+    const WITHIN: Duration = Duration::from_secs(60);
+
+    /// Whether one more is recorded.
+    fn is_recorded(&self) -> bool {
+        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let (since, count) = counted.filter(|(since, _)| now < *since + Guesses::WITHIN).unwrap_or((now, 0));
+        *counted = Some((since, count.saturating_add(1)));
+        if count == Guesses::RECORDED {
+            tracing::warn!("too many tokens that are nobody's; the rest of this minute's are not recorded");
+        }
+        count < Guesses::RECORDED
+    }
+}
+
+/// Serves until `stop` is dropped and what was under way has come to its end.
+pub(crate) async fn serve(served: Arc<Served>, http: Http, stop: oneshot::Receiver<()>) {
+    let Http { listener, anonymous, env, notices } = http;
+    let listener = listener.set_nonblocking(true).and_then(|()| tokio::net::TcpListener::from_std(listener));
+    let listener = match listener {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(%error, "the listener cannot be used");
+            return;
+        }
+    };
+    let front = Front::new(
+        Servers { served, anonymous, env, notices, guesses: Guesses::default() },
+        Limits::STANDARD,
+    );
+    let stopped = async {
+        // Dropped is told too.
+        stop.await.ok();
+    };
+    http::serve(listener, front, stopped).await;
+}
+
+impl Upstreams for Servers {
+    fn serves(&self, server: &str) -> bool {
+        self.served.servers.contains_key(server)
+    }
+
+    async fn caller(&self, shown: Shown) -> Result<Session, Stranger> {
+        let stranger = |reason: String| Stranger { reason };
+        let evidence = match shown {
+            Shown::Bearer(token) => {
+                let token: Token =
+                    token.parse().map_err(|error| stranger(format!("the token is {error}")))?;
+                if !self.served.guard.is_agent(&token) && !self.guesses.is_recorded() {
+                    return Err(stranger("the token is no agent's".to_owned()));
+                }
+                Evidence::Token { token, claimed: None }
+            }
+            Shown::NothingLocally => {
+                let Some(agent) = self.anonymous.clone() else {
+                    return Err(stranger("a caller has to show an agent's token here".to_owned()));
+                };
+                let user = user_name(rustix::process::geteuid().as_raw());
+                Evidence::Anonymous { agent, sponsor: Person::new(&user) }
+            }
+        };
+        let session =
+            self.served.guard.session(evidence, SessionKey::Credential, Assurance::Cooperative).await;
+        session.map_err(|denied| stranger(denied.decision.reason().to_string()))
+    }
+
+    async fn open(&self, server: &str, caller: Session) -> Result<Opened, NotOpened> {
+        let (served, notices) = (Arc::clone(&self.served), self.notices.clone());
+        let wanted = McpRequest {
+            server: server.to_owned(),
+            command: self.served.servers.get(server).map(|server| server.command.clone()).unwrap_or_default(),
+            cwd: std::path::PathBuf::from("/"),
+            env: self.env.clone(),
+            profile: None,
+            agent: None,
+            observe: false,
+        };
+        // A task of its own: whoever asked may go away while the server is being started, and
+        // then it has to be ended.
+        let opening = tokio::spawn(async move { open(&served, wanted, caller, notices).await });
+        let told = |reason: String| NotOpened { reason };
+        opening.await.map_err(|error| told(error.to_string()))?.map_err(|not| told(not.whole()))
+    }
+
+    fn chance(&self) -> Option<[u8; 16]> {
+        let mut bytes = [0; 16];
+        aws_lc_rs::rand::fill(&mut bytes).ok()?;
+        Some(bytes)
+    }
+}
+
+async fn open(
+    served: &Arc<Served>,
+    mut wanted: McpRequest,
+    session: Session,
+    notices: mpsc::Sender<String>,
+) -> Result<Opened, NotWrapped> {
+    let settings = served.settings(&mut wanted)?;
+    let server = attach::server(&wanted, settings);
+    let (aside, stderr) = pipe()?;
+    let launched = attach::launch(&wanted, stderr, &session).await?;
+    tokio::spawn(hear_aside(wanted.server, aside));
+    let (front, near) = duplex(PIPE);
+    let (from_wire, to_wire) = split(front);
+    let (ending, ended) = oneshot::channel();
+    tokio::spawn(async move {
+        let name = server.name.clone();
+        if let Err(error) = attend(session, server, launched, near, notices).await {
+            tracing::warn!(server = name, error = error.whole(), "a server's connection broke");
+        }
+        drop(ending);
+    });
+    Ok(Opened { to_wire: Box::new(to_wire), from_wire: Box::new(from_wire), ended })
+}
+
+/// Until either side ends, or somebody stops it; nothing of the server runs any more then.
+async fn attend(
+    session: Session,
+    server: stdio::Server,
+    launched: Launched,
+    near: tokio::io::DuplexStream,
+    notices: mpsc::Sender<String>,
+) -> Result<(), NotWrapped> {
+    let Launched { running, ended, from_child, to_child } = launched;
+    let killer = running.killer();
+    let mut kills = session.kills();
+    let wire = session.clone();
+    let proxy = OwnThread::start(move || {
+        let upstream = (streams::reader(from_child)?, streams::writer(to_child)?);
+        Ok(stdio::proxy(wire, server, split(near), upstream, notices))
+    });
+    let mut proxy = proxy.map_err(NotWrapped::Streams)?;
+    let mut is_over = false;
+    tokio::select! {
+        biased;
+        () = ended.reached() => {}
+        why = session.killed(&mut kills) => {
+            tracing::info!(session = session.id(), why, "a server is ended");
+            killer.kill();
+        }
+        finished = &mut proxy => {
+            is_over = true;
+            if let Err(error) = finished {
+                tracing::warn!(%error, "a server's connection broke");
+            }
+            give_time(&ended, &running).await;
+            killer.kill();
+        }
+    }
+    let waited = tokio::task::spawn_blocking(move || running.wait()).await;
+    waited.map_err(|error| NotWrapped::Streams(std::io::Error::other(error)))?;
+    // What the server said last still goes through.
+    if !is_over && tokio::time::timeout(attach::LAST_LINES, &mut proxy).await.is_err() {
+        tracing::debug!(session = session.id(), "the client did not take what the server said last");
+    }
+    Ok(())
+}
+
+/// What a server says on its standard error is read, so that it is never held up by it, and goes
+/// into this process's own log.
+async fn hear_aside(server: String, aside: OwnedFd) {
+    let mut reader = match streams::reader(aside) {
+        Ok(reader) => reader,
+        Err(error) => {
+            tracing::warn!(server, %error, "what it says aside cannot be read");
+            return;
+        }
+    };
+    let mut bytes = vec![0; ASIDE];
+    loop {
+        match reader.read(&mut bytes).await {
+            Ok(0) | Err(_) => return,
+            Ok(read) => {
+                let said = String::from_utf8_lossy(bytes.get(..read).unwrap_or_default());
+                for line in said.lines() {
+                    tracing::info!(server, said = ?line);
+                }
+            }
+        }
+    }
+}

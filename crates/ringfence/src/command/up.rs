@@ -1,0 +1,120 @@
+//! `up`: the monitor in the foreground, with the configured servers over HTTP.
+
+use std::net::{SocketAddr, TcpListener};
+
+use ringfence_monitor::{DataDir, Http, Serving, serve};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::monitor::{open, servers, told_to_end};
+use super::{mcp, policy};
+use crate::cli::Global;
+use crate::config::{Config, find};
+use crate::fault::{Ending, Fault};
+use crate::output::{self, aside, plain};
+use crate::reach;
+
+/// How many notices may wait to be shown.
+const NOTICES: usize = 16;
+
+pub(crate) fn run(global: &Global) -> Result<Ending, Fault> {
+    let config = find::read(global)?.ok_or_else(|| {
+        Fault::cannot("there is no configuration, so there is nothing to serve")
+            .help("`ringfence init` writes one to begin with; or name one with --config")
+    })?;
+    if config.servers.is_empty() {
+        return Err(Fault::cannot("the configuration names no server, so there is nothing to serve")
+            .help("add one under `servers:`"));
+    }
+    if config.policies.is_empty() {
+        return Err(Fault::cannot("no policy is loaded, so everything would be denied")
+            .help("name policies under `policies:`"));
+    }
+    let listener = TcpListener::bind(config.listen).map_err(|error| {
+        Fault::from(error)
+            .while_trying(format!("listening on {}", config.listen))
+            .help("end what listens there, or name another port under `listen:`")
+    })?;
+    let address = listener.local_addr()?;
+    let data = DataDir::prepare(&reach::data_place(global)?)?;
+    if !reach::makes_way(&data)? {
+        return Err(Fault::cannot(format!("another monitor works on {}", data.path().display()))
+            .help("end it with `ringfence stop`, or name another folder with --data"));
+    }
+    let opened = open(data.clone(), Some(&config))?;
+    announce(global, &config, &data, address, opened.guard.policies(), opened.guard.observing().is_some())?;
+    let (notices, mut heard) = mpsc::channel::<String>(NOTICES);
+    let serving = Serving {
+        setup: config.setup(),
+        idle: None,
+        http: Some(Http {
+            listener,
+            anonymous: config.anonymous.clone(),
+            env: mcp::environment(Some(&config)),
+            notices,
+        }),
+        servers: servers(config.servers),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let closed = runtime.block_on(async {
+        tokio::spawn(told_to_end(data.clone()));
+        tokio::spawn(async move {
+            while let Some(notice) = heard.recv().await {
+                aside(format_args!("ringfence: {}", plain(&notice)));
+                mcp::on_desktop(&notice);
+            }
+        });
+        serve(opened, data, serving).await
+    })?;
+    // Tasks that still hold the guard end with the runtime, and what they hold with them.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+    closed.close()?;
+    Ok(Ending::Done)
+}
+
+/// What is governed, what is not, and where it is reached and written down.
+fn announce(
+    global: &Global,
+    config: &Config,
+    data: &DataDir,
+    address: SocketAddr,
+    policies: usize,
+    is_observing: bool,
+) -> Result<(), Fault> {
+    let url = |server: &str| format!("http://{address}/mcp/{server}");
+    if global.json {
+        let servers: Vec<Value> =
+            config.servers.keys().map(|name| json!({ "name": name, "url": url(name) })).collect();
+        return output::json_line(&json!({
+            "listen": address.to_string(),
+            "servers": servers,
+            "anonymous": config.anonymous.as_ref().map(ringfence_model::AgentId::as_str),
+            "policies": policies,
+            "observing": is_observing,
+            "confinement": "cooperative",
+            "log": data.log(),
+        }));
+    }
+    output::line(format_args!(
+        "Governed under {} of {}; the log is {}:",
+        policy::counted(policies, "policy"),
+        config.path.display(),
+        data.log().display()
+    ))?;
+    for name in config.servers.keys() {
+        output::line(format_args!("  {name:<16}{}", url(name)))?;
+    }
+    output::line(match &config.anonymous {
+        Some(agent) => {
+            format!("Callers show an agent's token; one on this machine that shows none is {agent}.")
+        }
+        None => "Callers show an agent's token (`ringfence agent add` issues one).".to_owned(),
+    })?;
+    output::line(
+        "Not governed: what an agent does without these servers. They run as you, unconfined: this is cooperative.",
+    )?;
+    if is_observing {
+        output::line(output::paint::waiting("OBSERVING: decisions are recorded and not enforced"))?;
+    }
+    Ok(())
+}
