@@ -101,7 +101,7 @@ impl<U: Upstreams> Front<U> {
         let place = self.sessions.place(caller.id())?;
         let broken = |why: &str| Stop::new(StatusCode::BAD_GATEWAY, why);
         let id: String = match self.upstreams.chance() {
-            Some(chance) => chance.iter().map(|byte| format!("{byte:02x}")).collect(),
+            Some(chance) => ringfence_model::hex(&chance),
             None => return Err(broken("the operating system gave no random bytes")),
         };
         let (session, lines) =
