@@ -68,4 +68,6 @@ for (const step of JSON.parse(steps)) {
 }
 if (overHttp) await transport.terminateSession();
 await client.close();
+// What is still on its way into the pipe would be cut off.
+await new Promise((written) => process.stdout.write("", written));
 process.exit(0);
