@@ -90,34 +90,40 @@ fn killed(dir: &Path, seed: u64, after: usize) -> BTreeMap<u64, u64> {
 
 #[test]
 fn two_hundred_kills_lose_nothing_acknowledged() {
-    let mut seed = 1u64;
-    for _ in 0..8 {
-        let data = data();
-        let mut before = None;
-        for _ in 0..25 {
-            // A fixed, well-spread sequence: a failure can be run again.
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let after = usize::try_from((seed >> 33) % 60).unwrap();
-            let after = if after > 50 { after * 5 } else { after };
-            let acknowledged = killed(data.path(), seed >> 40, after);
-            let log = open(data.path());
-            let size = log.head().size;
-            let Some((&last, _)) = acknowledged.last_key_value() else { continue };
-            assert!(last < size, "record {last} was acknowledged and the log has {size}");
-            let first = *acknowledged.first_key_value().unwrap().0;
-            for leaf in log.read(first) {
-                let leaf = leaf.unwrap();
-                if let Some(n) = acknowledged.get(&leaf.index) {
-                    assert_eq!(number(&leaf.bytes), Some(*n), "record {}", leaf.index);
-                    let content = log.payload(leaf.index).unwrap();
-                    assert_eq!(content.is_some(), !n.is_multiple_of(3));
-                }
-            }
-            let checkpoint = log.checkpoint();
-            log.close().unwrap();
-            let verified = verify(data.path(), None, before.as_deref(), false).unwrap();
-            assert_eq!(verified.size, size);
-            before = Some(checkpoint);
+    std::thread::scope(|scope| {
+        for log in 1..=8 {
+            scope.spawn(move || kills(log, 25));
         }
+    });
+}
+
+/// Kills the writers of one log, so many of them one after the other.
+fn kills(mut seed: u64, times: usize) {
+    let data = data();
+    let mut before = None;
+    for _ in 0..times {
+        // A fixed, well-spread sequence: a failure can be run again.
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let after = usize::try_from((seed >> 33) % 60).unwrap();
+        let after = if after > 50 { after * 5 } else { after };
+        let acknowledged = killed(data.path(), seed >> 40, after);
+        let log = open(data.path());
+        let size = log.head().size;
+        let Some((&last, _)) = acknowledged.last_key_value() else { continue };
+        assert!(last < size, "record {last} was acknowledged and the log has {size}");
+        let first = *acknowledged.first_key_value().unwrap().0;
+        for leaf in log.read(first) {
+            let leaf = leaf.unwrap();
+            if let Some(n) = acknowledged.get(&leaf.index) {
+                assert_eq!(number(&leaf.bytes), Some(*n), "record {}", leaf.index);
+                let content = log.payload(leaf.index).unwrap();
+                assert_eq!(content.is_some(), !n.is_multiple_of(3));
+            }
+        }
+        let checkpoint = log.checkpoint();
+        log.close().unwrap();
+        let verified = verify(data.path(), None, before.as_deref(), false).unwrap();
+        assert_eq!(verified.size, size);
+        before = Some(checkpoint);
     }
 }
