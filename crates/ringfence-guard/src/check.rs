@@ -70,9 +70,10 @@ impl Session {
                     resource: Resource::mcp_server("unreadable"),
                     arguments: ringfence_model::Arguments::none(),
                 };
+                let resource = leaf_resource(&action.resource);
                 let facts = AttemptFacts::new(inner, state, &action, &target, Limits::Aside);
                 let denial = inner.built_in_denial(built_in::MALFORMED, &malformed.reason);
-                let mut decided = decided(self, &action, &target, facts, denial);
+                let mut decided = decided(self, (&action, &target, &resource), facts, denial);
                 decided.conceal("what was sent cannot be read as an action");
                 return self.deny(decided).await;
             }
@@ -82,12 +83,12 @@ impl Session {
         if let Some((rule, reason)) = inner.barred(state, &resource) {
             let facts = AttemptFacts::new(inner, state, &action, &target, Limits::Aside);
             let denial = inner.built_in_denial(rule, &reason);
-            return self.deny(decided(self, &action, &target, facts, denial)).await;
+            return self.deny(decided(self, (&action, &target, &resource), facts, denial)).await;
         }
         if let Some(misfit) = &target.misfit {
             let facts = AttemptFacts::new(inner, state, &action, &target, Limits::Aside);
             let denial = inner.built_in_denial(built_in::SCHEMA, misfit);
-            let mut decided = decided(self, &action, &target, facts, denial);
+            let mut decided = decided(self, (&action, &target, &resource), facts, denial);
             decided.conceal("the arguments do not fit what the tool declares");
             return self.deny(decided).await;
         }
@@ -99,7 +100,7 @@ impl Session {
         let facts = AttemptFacts::new(inner, state, &action, &target, limits);
         let decision = decide(&force.set, &facts);
         let observed = observed(&force, &facts, &decision);
-        let mut decided = decided(self, &action, &target, facts, decision);
+        let mut decided = decided(self, (&action, &target, &resource), facts, decision);
         match observed {
             Observing::Not => {}
             Observing::Lets => {
@@ -417,29 +418,28 @@ fn apply_all<A: Attempt>(attempt: &mut A, obligations: &[Obligation]) -> Result<
     Ok(())
 }
 
-/// Puts a decision into the form it is recorded in.
+/// Puts a decision into the form it is recorded in. What it is about comes with the resource as leaves
+/// have it.
 fn decided(
     session: &Session,
-    action: &Action,
-    target: &Target,
+    (action, target, resource): (&Action, &Target, &str),
     facts: AttemptFacts<'_>,
     decision: Decision,
 ) -> Decided {
     let state = &*session.state;
     let labels: Labels = facts.live().labels;
-    let resource = leaf_resource(&action.resource);
     // Reasons name who and what; in a leaf they do it as the leaf does.
     let reason = decision
         .reason()
         .replace(state.subject.id.as_str(), &state.leaf_subject)
-        .replace(&action.resource.to_string(), &resource);
+        .replace(&action.resource.to_string(), resource);
     let body = record::Decision {
         session: state.id.to_string(),
         subject: state.leaf_subject.clone(),
         sponsor: state.sponsor.clone(),
         delegation: state.subject.delegation.iter().map(ToString::to_string).collect(),
         action: action.kind.as_str().to_owned(),
-        resource,
+        resource: resource.to_owned(),
         assurance: session.assurance.as_str().into(),
         decision: decision.effect.as_str().into(),
         rule: decision.rule().to_string(),
