@@ -10,3 +10,4 @@ mod guards;
 mod hostile;
 mod oracle;
 mod program;
+mod quick;
