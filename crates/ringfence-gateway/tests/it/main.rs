@@ -11,6 +11,7 @@
 mod cases;
 mod edit;
 mod envelope;
+mod guarded;
 mod http;
 mod lines;
 mod method;

@@ -1,16 +1,12 @@
 //! A front that listens, scripted servers behind it, and a client that writes its own requests.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use ringfence_audit::{Log, Options, SystemClock};
 use ringfence_gateway::mcp::http::{Front, Limits, NotOpened, Opened, Shown, Stranger, Upstreams, serve};
 use ringfence_gateway::mcp::stdio::{self, Schema, Server};
-use ringfence_guard::{Configured, Evidence, Guard, Opening, Session, SessionKey, sha256};
+use ringfence_guard::{Evidence, Guard, Session, SessionKey, sha256};
 use ringfence_model::{Assurance, Person};
-use ringfence_policy::{PolicySet, Source};
-use ringfence_store::SqliteStore;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -18,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::guarded::Guarded;
 use crate::stdio::world::Peer;
 
 const POLICY: &str = r#"
@@ -102,23 +99,7 @@ impl World {
     }
 
     pub(crate) async fn with(limits: Limits) -> World {
-        let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(SystemClock);
-        let options = Options { clock: clock.clone(), journal_bytes: 32 << 20, ..Options::new("test") };
-        let log = Log::open(folder.path(), options).unwrap();
-        let store = SqliteStore::open(&folder.path().join("state.db")).unwrap();
-        let loaded = PolicySet::load(&[Source { name: "test.yaml", text: POLICY }]);
-        let loaded = loaded.unwrap_or_else(|refused| panic!("{refused:?}"));
-        let (guard, _keeper) = Guard::open(Opening {
-            log,
-            clock,
-            secret: [7; 32],
-            configured: Configured::nobody(),
-            policies: loaded.set,
-            observe_until: None,
-            store: Box::new(store),
-        })
-        .unwrap();
+        let Guarded { folder, guard, log: _ } = Guarded::by(POLICY);
         let (opened, servers) = mpsc::unbounded_channel();
         let front = Front::new(Scripted { guard, servers: opened, opened: AtomicU8::new(0) }, limits);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -20,6 +20,10 @@ fn page(id: &str, tools: &str, rest: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"tools":{tools}{rest}}}}}"#)
 }
 
+fn failure(id: &str, code: i32, message: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":"{message}"}}}}"#)
+}
+
 #[tokio::test]
 async fn tools_that_are_denied_whatever_their_arguments_are_not_shown() {
     let mut world = World::new().await;
@@ -90,12 +94,7 @@ async fn a_server_that_does_not_say_its_tools_is_not_called_without_their_schema
     let mut world = World::new().await;
     world.client.say(&call("1", "echo", "{}")).await;
     let id = own_request(&mut world, None).await;
-    world
-        .server
-        .say(&format!(
-            r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32602,"message":"not initialized"}}}}"#
-        ))
-        .await;
+    world.server.say(&failure(&id, -32602, "not initialized")).await;
     let refused = world.client.hear_json().await;
     assert_eq!(refused["result"]["isError"], true);
     assert!(refused["result"]["content"][0]["text"].as_str().unwrap().contains("not initialized"));
@@ -111,12 +110,7 @@ async fn a_server_without_lists_is_called_on_what_is_known() {
     let mut world = World::new().await;
     world.client.say(&call("1", "echo", "{}")).await;
     let id = own_request(&mut world, None).await;
-    world
-        .server
-        .say(&format!(
-            r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32601,"message":"no such method"}}}}"#
-        ))
-        .await;
+    world.server.say(&failure(&id, -32601, "no such method")).await;
     world.server.hears_only(&call("1", "echo", "{}")).await;
 }
 

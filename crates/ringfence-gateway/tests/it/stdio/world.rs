@@ -1,16 +1,10 @@
 //! A wrapper under test: what stands on both of its sides is written here, line by line.
 
-use std::sync::Arc;
-
+use ringfence_audit::Log;
 use ringfence_audit::record::Scope;
-use ringfence_audit::{Log, Options, SystemClock};
 use ringfence_gateway::mcp::stdio::{self, End, Schema, Server};
-use ringfence_guard::{
-    Answered, Configured, Evidence, Guard, Observed, Opening, Operator, Session, SessionKey, sha256,
-};
+use ringfence_guard::{Answered, Evidence, Guard, Observed, Operator, Session, SessionKey, sha256};
 use ringfence_model::{Assurance, Labels, Person};
-use ringfence_policy::{PolicySet, Source};
-use ringfence_store::SqliteStore;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{
@@ -18,6 +12,8 @@ use tokio::io::{
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+
+use crate::guarded::Guarded;
 
 /// Everything that a server offers may be looked at; `echo` and `slow` may be called, `buy` needs
 /// a person, the model may be sampled only as `small`, the person be asked nothing.
@@ -67,23 +63,7 @@ impl World {
     }
 
     pub(crate) async fn with(policy: &str, schema: Schema) -> World {
-        let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(SystemClock);
-        let options = Options { clock: clock.clone(), journal_bytes: 32 << 20, ..Options::new("test") };
-        let log = Log::open(folder.path(), options).unwrap();
-        let store = SqliteStore::open(&folder.path().join("state.db")).unwrap();
-        let loaded = PolicySet::load(&[Source { name: "test.yaml", text: policy }]);
-        let loaded = loaded.unwrap_or_else(|refused| panic!("{refused:?}"));
-        let (guard, _keeper) = Guard::open(Opening {
-            log: log.clone(),
-            clock,
-            secret: [7; 32],
-            configured: Configured::nobody(),
-            policies: loaded.set,
-            observe_until: None,
-            store: Box::new(store),
-        })
-        .unwrap();
+        let Guarded { folder, log, guard } = Guarded::by(policy);
         let token =
             guard.add_operator(&Person::new("dana@acme.example"), vec!["ops".to_owned()]).await.unwrap();
         let operator = guard.operator(&token).unwrap();
