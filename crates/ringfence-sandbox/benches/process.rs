@@ -9,13 +9,13 @@ use std::process::{self, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use ringfence_model::{Confinement, Need};
-use ringfence_sandbox::{Command, HELPER_ARGUMENT, Running, helper_main, prepare};
+use ringfence_sandbox::{Command, KEEPER_ARGUMENT, Running, keeper_main, prepare};
 
 const RUNS: usize = 200;
 
 fn main() -> ExitCode {
-    if env::args().nth(1).as_deref() == Some(HELPER_ARGUMENT) {
-        return helper_main();
+    if env::args().nth(1).as_deref() == Some(KEEPER_ARGUMENT) {
+        return keeper_main();
     }
     match run() {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,11 +8,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use ringfence_model::{Confinement, Need};
-use ringfence_sandbox::{Command, Exit, HELPER_ARGUMENT, helper_main, prepare};
+use ringfence_sandbox::{Command, Exit, KEEPER_ARGUMENT, keeper_main, prepare};
 
 fn main() -> ExitCode {
-    if env::args().nth(1).as_deref() == Some(HELPER_ARGUMENT) {
-        return helper_main();
+    if env::args().nth(1).as_deref() == Some(KEEPER_ARGUMENT) {
+        return keeper_main();
     }
     match run() {
         Ok(Exit::Code(code)) => ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)),

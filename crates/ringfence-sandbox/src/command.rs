@@ -26,7 +26,7 @@ pub struct Command {
 }
 
 /// How a command ended. By the time there is one, the whole tree is gone; without a PID
-/// namespace that holds unless a descendant killed the helper
+/// namespace that holds unless a descendant killed the keeper
 /// ([`Features::pid_namespace`](crate::Features::pid_namespace)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Exit {

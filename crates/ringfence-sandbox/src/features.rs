@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Features {
     /// A PID namespace of its own. Where it is missing, descendants are tracked and killed by
-    /// the helper, which a process of the same user can evade by killing the helper first.
+    /// the keeper, which a process of the same user can evade by killing the keeper first.
     pub pid_namespace: Feature,
     /// A `/proc` of its own, which shows its own processes alone.
     pub own_proc: Feature,

@@ -14,23 +14,23 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, shutdown, socketpair};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use crate::helper::HELPER_ARGUMENT;
+use crate::keeper::KEEPER_ARGUMENT;
 use crate::wire::{self, Order, Report, Word};
 use crate::{Command, Exit, Features, Refused};
 
 /// Builds everything `command` is going to be held by, and stops before executing it.
 ///
-/// `helper` is an executable that calls [`helper_main`](crate::helper_main) when its first
-/// argument is [`HELPER_ARGUMENT`]; `/proc/self/exe` is the caller itself, also after its file
+/// `keeper` is an executable that calls [`keeper_main`](crate::keeper_main) when its first
+/// argument is [`KEEPER_ARGUMENT`]; `/proc/self/exe` is the caller itself, also after its file
 /// was replaced. Blocks for a few milliseconds.
 ///
 /// # Errors
 /// The kernel does not give what `confinement` requires, the working directory cannot be
-/// entered, or the helper cannot be run.
-pub fn prepare(command: Command, confinement: &Confinement, helper: &Path) -> Result<Held, Refused> {
+/// entered, or the keeper cannot be run.
+pub fn prepare(command: Command, confinement: &Confinement, keeper: &Path) -> Result<Held, Refused> {
     let Command { program, args, cwd, env, stdin, stdout, stderr } = command;
     let order = Order { pid_namespace: confinement.processes, program, args, cwd, env };
-    let mut tree = Tree::start(helper)?;
+    let mut tree = Tree::start(keeper)?;
     wire::send(&tree.handle.control, &order.encode(), &[stdin.as_fd(), stdout.as_fd(), stderr.as_fd()])
         .map_err(failed("took the order"))?;
     drop((stdin, stdout, stderr));
@@ -57,7 +57,7 @@ pub fn prepare(command: Command, confinement: &Confinement, helper: &Path) -> Re
     Ok(Held { tree, features, program: order.program.to_string_lossy().into_owned() })
 }
 
-/// A command that is held but has not been executed. Dropping it ends the helper.
+/// A command that is held but has not been executed. Dropping it ends the keeper.
 #[derive(Debug)]
 #[must_use = "a held command that is dropped never runs"]
 pub struct Held {
@@ -140,7 +140,7 @@ impl AsFd for Running {
     /// Readable (`POLLIN`) when the command has ended and nothing of its tree is left, so that
     /// [`Running::wait`] does not block.
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.tree.handle.helper.as_fd()
+        self.tree.handle.keeper.as_fd()
     }
 }
 
@@ -155,44 +155,44 @@ impl Killer {
     }
 }
 
-/// The helper and all below it. Dropping it kills and reaps.
+/// The keeper and all below it. Dropping it kills and reaps.
 #[derive(Debug)]
 struct Tree {
     handle: Arc<Handle>,
     /// Taken by whoever reaps it: `reap`, or a thread where `drop` must not wait.
-    helper: Option<Child>,
+    keeper: Option<Child>,
 }
 
 /// What it takes to kill a tree.
 #[derive(Debug)]
 struct Handle {
     control: OwnedFd,
-    helper: OwnedFd,
+    keeper: OwnedFd,
     /// The first process of the PID namespace, where there is one.
     init: Option<OwnedFd>,
 }
 
 impl Handle {
-    /// Killing the namespace's first process kills all in it. Without a namespace the helper
+    /// Killing the namespace's first process kills all in it. Without a namespace the keeper
     /// does it when the control socket closes; it is woken in case somebody has stopped it.
     fn kill(&self) {
         if let Some(init) = &self.init {
             signal(init, Signal::KILL);
         }
         match shutdown(&self.control, Shutdown::Write) {
-            Ok(()) | Err(_) => {} // not connected any more: the helper has ended
+            Ok(()) | Err(_) => {} // not connected any more: the keeper has ended
         }
-        signal(&self.helper, Signal::CONT);
+        signal(&self.keeper, Signal::CONT);
     }
 }
 
 impl Tree {
-    fn start(helper: &Path) -> Result<Self, Refused> {
-        let cannot = |source| Refused::Helper { path: PathBuf::from(helper), source };
+    fn start(keeper: &Path) -> Result<Self, Refused> {
+        let cannot = |source| Refused::Keeper { path: PathBuf::from(keeper), source };
         let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
             .map_err(|errno| cannot(errno.into()))?;
-        let mut child = std::process::Command::new(helper)
-            .arg(HELPER_ARGUMENT)
+        let mut child = std::process::Command::new(keeper)
+            .arg(KEEPER_ARGUMENT)
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::from(theirs))
@@ -201,12 +201,12 @@ impl Tree {
             .spawn()
             .map_err(cannot)?;
         match pidfd_of(&child) {
-            Ok(helper) => Ok(Tree {
-                handle: Arc::new(Handle { control: ours, helper, init: None }),
-                helper: Some(child),
+            Ok(keeper) => Ok(Tree {
+                handle: Arc::new(Handle { control: ours, keeper, init: None }),
+                keeper: Some(child),
             }),
             Err(errno) => {
-                drop(ours); // the helper ends when its socket closes
+                drop(ours); // the keeper ends when its socket closes
                 child.wait().map_err(cannot)?;
                 Err(cannot(errno.into()))
             }
@@ -223,26 +223,26 @@ impl Tree {
 
     fn wait(&mut self) -> Exit {
         let mut exit = Exit::Killed;
-        // An unreadable frame ends this as a closed socket does: the helper is waited for.
+        // An unreadable frame ends this as a closed socket does: the keeper is waited for.
         while let Ok(Some((payload, _))) = wire::receive(&self.handle.control) {
             if let Ok(Report::Ended(ended)) = Report::decode(&payload) {
                 exit = ended;
             }
         }
-        readable(&self.handle.helper, None);
+        readable(&self.handle.keeper, None);
         self.reap();
         exit
     }
 
-    /// Takes the ended helper's status, and makes sure of the namespace should somebody have
-    /// killed the helper alone.
+    /// Takes the ended keeper's status, and makes sure of the namespace should somebody have
+    /// killed the keeper alone.
     fn reap(&mut self) {
         if let Some(init) = &self.handle.init {
             signal(init, Signal::KILL);
             readable(init, None);
         }
-        if let Some(mut helper) = self.helper.take() {
-            match helper.wait() {
+        if let Some(mut keeper) = self.keeper.take() {
+            match keeper.wait() {
                 Ok(_) | Err(_) => {} // its status says nothing; an error means it was reaped already
             }
         }
@@ -251,18 +251,18 @@ impl Tree {
 
 impl Drop for Tree {
     fn drop(&mut self) {
-        if self.helper.is_none() {
+        if self.keeper.is_none() {
             return;
         }
         self.handle.kill();
-        if readable(&self.handle.helper, Some(Timespec { tv_sec: 1, tv_nsec: 0 })) {
+        if readable(&self.handle.keeper, Some(Timespec { tv_sec: 1, tv_nsec: 0 })) {
             self.reap();
             return;
         }
         // Something in it cannot die yet (a process deep in a device or a dead file server).
         // Whoever drops must not hang with it.
-        if let Some(mut helper) = self.helper.take() {
-            match thread::Builder::new().name("reap".to_owned()).spawn(move || helper.wait()) {
+        if let Some(mut keeper) = self.keeper.take() {
+            match thread::Builder::new().name("reap".to_owned()).spawn(move || keeper.wait()) {
                 Ok(_) | Err(_) => {} // without a thread it stays a zombie until the caller ends
             }
         }
@@ -300,5 +300,5 @@ fn pid_of(pidfd: &OwnedFd) -> io::Result<u32> {
 }
 
 fn failed(during: &'static str) -> impl FnOnce(io::Error) -> Refused {
-    move |source| Refused::HelperFailed { during, source }
+    move |source| Refused::KeeperFailed { during, source }
 }

@@ -1,4 +1,4 @@
-//! The helper's side: what `<helper> __hold` runs, in a process with one thread.
+//! The keeper's side: what `<keeper> __hold` runs, in a process with one thread.
 //!
 //! It reads its order from the control socket, which is its standard input, makes the
 //! namespaces, and leaves their first process to keep the command ([`keep`]). Itself it stays
@@ -29,17 +29,17 @@ mod namespace;
 use keep::Streams;
 use namespace::Init;
 
-/// The argument under which an executable has to call [`helper_main`].
-pub const HELPER_ARGUMENT: &str = "__hold";
+/// The argument under which an executable has to call [`keeper_main`].
+pub const KEEPER_ARGUMENT: &str = "__hold";
 
-/// What a helper executable runs, before anything else and before it starts a thread. Its
+/// What a keeper executable runs, before anything else and before it starts a thread. Its
 /// standard input is a socket from [`prepare`](crate::prepare); the exit code means nothing to
 /// anybody but a person who ran it by hand.
-pub fn helper_main() -> ExitCode {
+pub fn keeper_main() -> ExitCode {
     match hold() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("`{HELPER_ARGUMENT}` is run by ringfence itself, not by hand: {error}");
+            eprintln!("`{KEEPER_ARGUMENT}` is run by ringfence itself, not by hand: {error}");
             ExitCode::from(2)
         }
     }
@@ -103,7 +103,7 @@ fn hold_descendants(control: &OwnedFd, why: String, order: Order, streams: Strea
     if let Err(error) = descendants::adopt() {
         return report(
             control,
-            &Report::NotHeld(format!("{why}; and the helper cannot adopt them: {error}")),
+            &Report::NotHeld(format!("{why}; and the keeper cannot adopt them: {error}")),
         );
     }
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;

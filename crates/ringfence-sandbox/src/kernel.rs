@@ -42,7 +42,7 @@ pub(crate) fn close_from(first: libc::c_uint) -> io::Result<()> {
 
 fn close_range(first: libc::c_uint, flags: libc::c_uint) -> io::Result<()> {
     // SAFETY: no pointer is passed. Callers run before anything owns the descriptors
-    // (the helper's first step) or just before `exec`, and then only mark them.
+    // (the keeper's first step) or just before `exec`, and then only mark them.
     let done = unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, flags) };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 /// The command was not run. Nothing of it is left.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
-    /// The helper executable could not be started.
-    #[error("cannot start the helper `{}`", path.display())]
-    Helper {
+    /// The keeper executable could not be started.
+    #[error("cannot start the keeper `{}`", path.display())]
+    Keeper {
         /// Its path.
         path: PathBuf,
         /// What the system said.
@@ -48,9 +48,9 @@ pub enum Refused {
         /// What the system said: not found, not executable, arguments too long.
         source: io::Error,
     },
-    /// The helper ended, or said something it should not, before the command ran.
-    #[error("the helper failed while it {during}")]
-    HelperFailed {
+    /// The keeper ended, or said something it should not, before the command ran.
+    #[error("the keeper failed while it {during}")]
+    KeeperFailed {
         /// What it was doing.
         during: &'static str,
         /// What the system said.

@@ -1,7 +1,7 @@
-//! What goes over the control socket between the caller and its helper: frames of a 32-bit
+//! What goes over the control socket between the caller and its keeper: frames of a 32-bit
 //! little-endian length and that many bytes, descriptors attached to a frame's first byte.
 //!
-//! Both ends are the same executable, so there is no version in it. The helper's end stands
+//! Both ends are the same executable, so there is no version in it. The keeper's end stands
 //! beside a hostile process, so the caller takes nothing it reads for granted.
 
 use std::ffi::{OsStr, OsString};
@@ -45,7 +45,7 @@ pub(crate) enum Word {
     Noted,
 }
 
-/// What the helper says.
+/// What the keeper says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Report {
     /// Everything is in place. With a PID namespace, a descriptor of its first process follows.

@@ -29,8 +29,8 @@ pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 fn main() -> ExitCode {
     // The same executable holds confined processes; that part may not start a thread first.
-    if std::env::args_os().nth(1).is_some_and(|first| first == ringfence_sandbox::HELPER_ARGUMENT) {
-        return ringfence_sandbox::helper_main();
+    if std::env::args_os().nth(1).is_some_and(|first| first == ringfence_sandbox::KEEPER_ARGUMENT) {
+        return ringfence_sandbox::keeper_main();
     }
     std::panic::catch_unwind(run).unwrap_or(ExitCode::from(Ending::CANNOT_RUN))
 }

@@ -1,9 +1,9 @@
-//! Holding descendants without a namespace: the helper adopts every orphan below it, and in
+//! Holding descendants without a namespace: the keeper adopts every orphan below it, and in
 //! the end kills until nothing is left.
 //!
 //! This is weaker than a namespace, and [`Features`](crate::Features) says so: a descendant of
-//! the same user may kill the helper. What it cannot do is outrun it: all are stopped before
-//! any is killed, and none may raise its privileges out of the helper's reach.
+//! the same user may kill the keeper. What it cannot do is outrun it: all are stopped before
+//! any is killed, and none may raise its privileges out of the keeper's reach.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -27,7 +27,7 @@ const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
 /// Makes this process the parent of every orphan below it.
 pub(super) fn adopt() -> io::Result<()> {
     processes()?; // a missing /proc would blind `kill_all`
-    // A set-user-ID program below would be another user's, whom the helper cannot kill.
+    // A set-user-ID program below would be another user's, whom the keeper cannot kill.
     set_no_new_privs(true)?;
     set_child_subreaper(Some(getpid()))?;
     Ok(())

@@ -1,7 +1,7 @@
 //! Keeping the command: wait for the word, execute it, reap what dies, say how it ended.
 //!
 //! Runs as the first process of the namespace, whose return ends everything in it, or in the
-//! helper itself where there is none.
+//! keeper itself where there is none.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};

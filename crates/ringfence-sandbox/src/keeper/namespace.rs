@@ -52,7 +52,7 @@ pub(super) fn enter(control: &OwnedFd, order: Order, streams: Streams) -> io::Re
             Way::Privileged => flags,
             Way::User(..) => flags | libc::CLONE_NEWUSER,
         };
-        // SAFETY: the helper has one thread, which `hold` checked.
+        // SAFETY: the keeper has one thread, which `hold` checked.
         match unsafe { kernel::fork_into(flags) } {
             Ok(Side::Child) => {
                 drop(answer);
@@ -97,7 +97,7 @@ fn first_process(
     reply: OwnedFd,
 ) -> io::Result<()> {
     let mut reply = fs::File::from(reply);
-    // The helper has one thread, so that this is bound to its end and not to some thread's.
+    // The keeper has one thread, so that this is bound to its end and not to some thread's.
     // It is the second of two: the control socket ends this process as well.
     set_parent_process_death_signal(Some(Signal::KILL))?;
     if let Way::User(user, group) = way

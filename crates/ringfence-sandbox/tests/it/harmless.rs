@@ -212,11 +212,11 @@ fn a_directory_that_is_not_there_is_an_error_that_names_it() {
 }
 
 #[test]
-fn a_helper_that_is_none_is_an_error() {
-    let refused = prepare(script("true").command, &PREFERRED, "/no/such/helper".as_ref());
-    assert!(matches!(refused, Err(Refused::Helper { .. })), "{refused:?}");
+fn a_keeper_that_is_none_is_an_error() {
+    let refused = prepare(script("true").command, &PREFERRED, "/no/such/keeper".as_ref());
+    assert!(matches!(refused, Err(Refused::Keeper { .. })), "{refused:?}");
     let refused = prepare(script("true").command, &PREFERRED, "/bin/true".as_ref());
-    assert!(matches!(refused, Err(Refused::HelperFailed { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(Refused::KeeperFailed { .. })), "{refused:?}");
 }
 
 #[test]

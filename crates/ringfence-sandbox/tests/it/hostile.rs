@@ -75,14 +75,14 @@ fn nothing_is_left_when_it_is_dropped() {
 }
 
 #[test]
-fn nothing_is_left_when_the_helper_alone_is_killed() {
+fn nothing_is_left_when_the_keeper_alone_is_killed() {
     for place in [Place::Here, Place::Nobody] {
         for (what, text) in SCRIPTS {
             eprintln!("{place:?}: {what}");
             let mut monitor = monitor(place, &[], text);
             let stdout = until_it_says("ready", monitor.process.stdout.take().unwrap());
-            let helper = only_child_of(monitor.process.id());
-            rustix::process::kill_process(helper, rustix::process::Signal::KILL).unwrap();
+            let keeper = only_child_of(monitor.process.id());
+            rustix::process::kill_process(keeper, rustix::process::Signal::KILL).unwrap();
             until_all_are_gone(stdout);
             // 128: killed. 125: killed before the monitor had taken note of the start.
             let code = monitor.process.wait().unwrap().code();
