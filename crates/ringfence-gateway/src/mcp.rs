@@ -2,7 +2,8 @@
 //!
 //! Bytes come in as [`lines`] or bodies, become messages in [`envelope`], are told apart by
 //! [`method`], have their arguments held against the tool's [`schema`], and leave as they came
-//! unless [`edit`] makes something else of them. Pure: no socket, no clock, no policy.
+//! unless [`edit`] makes something else of them. [`stdio`] is a wire between a client and a server;
+//! [`http`] stands in front of wires, [`upstream`] behind them.
 
 pub mod edit;
 pub mod envelope;
@@ -10,5 +11,7 @@ pub mod http;
 mod json;
 pub mod lines;
 pub mod method;
+pub mod mirror;
 pub mod schema;
 pub mod stdio;
+pub mod upstream;

@@ -238,6 +238,11 @@ impl Session {
         Session { led: true, ..self }
     }
 
+    /// Whether its holder commits.
+    pub fn is_led(&self) -> bool {
+        self.led
+    }
+
     /// Commits the records that are queued. Blocks for the disk.
     pub fn commit(&self) {
         self.guard.log.commit();

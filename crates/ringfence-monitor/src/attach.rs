@@ -1,8 +1,9 @@
 //! One wrapped MCP server: the client's streams arrive over the socket, the server is started
 //! and held here, and everything between them goes through the guard.
 
+pub(crate) mod far;
 pub(crate) mod streams;
-pub(crate) mod thread;
+mod thread;
 
 use std::ffi::OsString;
 use std::io;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringfence_gateway::mcp::stdio::{self, Server};
+use ringfence_gateway::mcp::upstream::{self, Endpoint, Reached};
 use ringfence_guard::{Denied, Evidence, Session, SessionKey, sha256};
 use ringfence_identity::Token;
 use ringfence_model::{Assurance, Confinement, Need};
@@ -22,11 +24,11 @@ use tokio::io::{AsyncReadExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
+use self::far::{Far, Line};
 use self::streams::Ended;
-use self::thread::OwnThread;
 use crate::peer::Peer;
 use crate::protocol::{Answer, McpRequest};
-use crate::serve::{Served, say};
+use crate::serve::{Served, Transport, say};
 
 /// How long a client may take to read what the server said before it ended.
 pub(crate) const LAST_LINES: Duration = Duration::from_secs(2);
@@ -63,14 +65,6 @@ impl NotWrapped {
     }
 }
 
-/// A server that runs.
-pub(crate) struct Launched {
-    pub(crate) running: Running,
-    pub(crate) ended: Ended,
-    pub(crate) from_child: OwnedFd,
-    pub(crate) to_child: OwnedFd,
-}
-
 /// Serves one `ringfence mcp` until its server or its client ends.
 pub(crate) async fn mcp(
     served: &Arc<Served>,
@@ -97,20 +91,14 @@ async fn wrapped(
     files: [OwnedFd; 3],
     stream: &mut BufReader<UnixStream>,
 ) -> Result<Answer, NotWrapped> {
-    let settings = served.settings(&mut wanted)?;
+    let (settings, endpoint) = served.settings(&mut wanted)?;
     let session = session(served, peer, &wanted).await?;
-    let server = server(&wanted, settings);
     let [client_in, client_out, client_err] = files;
-    let Launched { running, ended, from_child, to_child } = launch(&wanted, client_err, &session).await?;
-    let killer = running.killer();
+    let server = server(&wanted, settings, endpoint.as_ref());
+    let (mut far, line) = connect(served, &wanted, endpoint, client_err, &session).await?;
     let (notices, mut heard) = mpsc::channel(16);
-    let wire = session.clone();
-    let proxy = OwnThread::start(move || {
-        let client = (streams::reader(client_in)?, streams::writer(client_out)?);
-        let upstream = (streams::reader(from_child)?, streams::writer(to_child)?);
-        Ok(stdio::proxy(wire, server, client, upstream, notices))
-    });
-    let mut proxy = proxy.map_err(NotWrapped::Streams)?;
+    let client = move || Ok((streams::reader(client_in)?, streams::writer(client_out)?));
+    let mut wire = far::wire(session.clone(), server, client, line, notices)?;
     let mut is_over = false;
     let mut byte = [0u8; 1];
     let mut message = None;
@@ -118,64 +106,68 @@ async fn wrapped(
     loop {
         tokio::select! {
             biased;
-            () = ended.reached() => break,
+            () = far.is_over() => break,
             killed = session.killed(&mut kills) => {
                 message = Some(killed);
-                killer.kill();
+                far.kill();
                 break;
             }
             // The client says nothing more; when its socket ends, it is gone.
             read = stream.read(&mut byte) => {
                 if !matches!(read, Ok(1..)) {
-                    killer.kill();
+                    far.kill();
                     break;
                 }
             }
             Some(notice) = heard.recv() => {
                 if say(stream, &Answer::Notice(notice)).await.is_err() {
-                    killer.kill();
+                    far.kill();
                     break;
                 }
             }
-            finished = &mut proxy => {
+            finished = &mut wire => {
                 is_over = true;
                 match finished {
                     Ok(end) => message = end.message,
                     Err(error) => message = Some(format!("the connection broke: {error}")),
                 }
                 // The server was told (its input is closed); it has a moment to end by itself.
-                streams::give_time(&ended, &running).await;
-                killer.kill();
+                far.give_time().await;
+                far.kill();
                 break;
             }
         }
     }
-    let exit = tokio::task::spawn_blocking(move || running.wait())
-        .await
-        .map_err(|error| NotWrapped::Streams(io::Error::other(error)))?;
+    let exit = far.wait().await?;
     // What the server said last still goes through before the streams close.
-    if !is_over && tokio::time::timeout(LAST_LINES, &mut proxy).await.is_err() {
+    if !is_over && tokio::time::timeout(LAST_LINES, &mut wire).await.is_err() {
         tracing::debug!(session = session.id(), "the client did not take what the server said last");
     }
     Ok(Answer::Exited { code: code(exit), message })
 }
 
 /// The server as the wire names it.
-pub(crate) fn server(wanted: &McpRequest, settings: ServerSettings) -> Server {
-    Server {
-        name: wanted.server.clone(),
-        identity: sha256(wanted.command.join("\0").as_bytes()),
-        trusted: settings.trusted,
-        schema: settings.schema,
-    }
+pub(crate) fn server(wanted: &McpRequest, settings: ServerSettings, endpoint: Option<&Endpoint>) -> Server {
+    let identity = match endpoint {
+        Some(endpoint) => sha256(endpoint.uri.to_string().as_bytes()),
+        None => sha256(wanted.command.join("\0").as_bytes()),
+    };
+    Server { name: wanted.server.clone(), identity, trusted: settings.trusted, schema: settings.schema }
 }
 
-/// Starts a server for a session.
-pub(crate) async fn launch(
+/// Starts a server for a session, or makes ready to reach one.
+pub(crate) async fn connect(
+    served: &Served,
     wanted: &McpRequest,
+    endpoint: Option<Endpoint>,
     stderr: OwnedFd,
     session: &Session,
-) -> Result<Launched, NotWrapped> {
+) -> Result<(Far, Line), NotWrapped> {
+    if let Some(endpoint) = endpoint {
+        tracing::info!(server = %wanted.server, session = session.id(), uri = %endpoint.uri, "reached");
+        let Reached { stream, hold, ended } = upstream::reach(served.upstream.clone(), endpoint);
+        return Ok((Far::Reached { hold: Some(hold), ended: Some(ended) }, Line::Http(stream)));
+    }
     let (child_in, to_child) = pipe()?;
     let (from_child, child_out) = pipe()?;
     let command = command(wanted, child_in, child_out, stderr)?;
@@ -186,7 +178,7 @@ pub(crate) async fn launch(
     tracing::info!(server = %wanted.server, session = session.id(), pid = running.pid(), ?features, "wrapped");
     let ended = Ended::watch(running.as_fd().try_clone_to_owned().map_err(NotWrapped::Streams)?)
         .map_err(NotWrapped::Streams)?;
-    Ok(Launched { running, ended, from_child, to_child })
+    Ok((Far::Child { running, ended }, Line::Pipes(from_child, to_child)))
 }
 
 /// What is read, and what it is written to.
@@ -205,21 +197,32 @@ pub struct ServerSettings {
 
 impl Served {
     /// A server of the configuration runs where and with what the configuration says: the same
-    /// words in another folder could be another program, and would be trusted as this one.
-    pub(crate) fn settings(&self, wanted: &mut McpRequest) -> Result<ServerSettings, NotWrapped> {
-        if let Some(server) = self.servers.get(&wanted.server) {
-            if server.command != wanted.command {
-                return Err(NotWrapped::Refused(format!(
-                    "the configuration gives the name `{}` to another command; choose another name with --server",
-                    wanted.server
-                )));
+    /// words in another folder could be another program, and would be trusted as this one. Where it
+    /// is not started but reached over HTTP, says where.
+    pub(crate) fn settings(
+        &self,
+        wanted: &mut McpRequest,
+    ) -> Result<(ServerSettings, Option<Endpoint>), NotWrapped> {
+        let Some(server) = self.servers.get(&wanted.server) else {
+            return Ok((ServerSettings { trusted: false, schema: stdio::Schema::Enforce }, None));
+        };
+        let anothers = NotWrapped::Refused(format!(
+            "the configuration gives the name `{}` to another command; choose another name with --server",
+            wanted.server
+        ));
+        match &server.transport {
+            Transport::Stdio { command, cwd, env } => {
+                if *command != wanted.command {
+                    return Err(anothers);
+                }
+                wanted.cwd = cwd.clone();
+                wanted.env.retain(|(name, _)| !env.contains_key(name));
+                wanted.env.extend(env.iter().map(|(name, value)| (name.clone(), value.clone())));
+                Ok((server.settings, None))
             }
-            wanted.cwd = server.cwd.clone();
-            wanted.env.retain(|(name, _)| !server.env.contains_key(name));
-            wanted.env.extend(server.env.iter().map(|(name, value)| (name.clone(), value.clone())));
-            return Ok(server.settings);
+            Transport::Http(_) if !wanted.command.is_empty() => Err(anothers),
+            Transport::Http(endpoint) => Ok((server.settings, Some(endpoint.clone()))),
         }
-        Ok(ServerSettings { trusted: false, schema: stdio::Schema::Enforce })
     }
 }
 

@@ -6,20 +6,19 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use ringfence_gateway::mcp::http;
 use ringfence_gateway::mcp::http::{Front, Limits, NotOpened, Opened, Shown, Stranger, Upstreams};
-use ringfence_gateway::mcp::{http, stdio};
 use ringfence_guard::{Evidence, Session, SessionKey};
 use ringfence_identity::Token;
 use ringfence_model::{AgentId, Assurance, Person};
 use tokio::io::{AsyncReadExt, duplex, split};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::attach::streams::{self, give_time};
-use crate::attach::thread::OwnThread;
-use crate::attach::{self, Launched, NotWrapped, pipe};
+use crate::attach::far::{self, Far, Wire};
+use crate::attach::{self, NotWrapped, pipe, streams};
 use crate::peer::user_name;
 use crate::protocol::McpRequest;
-use crate::serve::Served;
+use crate::serve::{Served, Transport};
 
 /// How much waits between the front and a wire, each way.
 const PIPE: usize = 64 * 1024;
@@ -125,7 +124,7 @@ impl Upstreams for Servers {
         let (served, notices) = (Arc::clone(&self.served), self.notices.clone());
         let wanted = McpRequest {
             server: server.to_owned(),
-            command: self.served.servers.get(server).map(|server| server.command.clone()).unwrap_or_default(),
+            command: self.served.command_of(server),
             cwd: std::path::PathBuf::from("/"),
             env: self.env.clone(),
             profile: None,
@@ -146,24 +145,35 @@ impl Upstreams for Servers {
     }
 }
 
+impl Served {
+    /// The words that a configured server is started with.
+    fn command_of(&self, server: &str) -> Vec<String> {
+        match self.servers.get(server).map(|server| &server.transport) {
+            Some(Transport::Stdio { command, .. }) => command.clone(),
+            Some(Transport::Http(_)) | None => Vec::new(),
+        }
+    }
+}
+
 async fn open(
     served: &Arc<Served>,
     mut wanted: McpRequest,
     session: Session,
     notices: mpsc::Sender<String>,
 ) -> Result<Opened, NotWrapped> {
-    let settings = served.settings(&mut wanted)?;
-    let server = attach::server(&wanted, settings);
+    let (settings, endpoint) = served.settings(&mut wanted)?;
+    let server = attach::server(&wanted, settings, endpoint.as_ref());
     let (aside, stderr) = pipe()?;
-    let launched = attach::launch(&wanted, stderr, &session).await?;
+    let (far, line) = attach::connect(served, &wanted, endpoint, stderr, &session).await?;
     tokio::spawn(hear_aside(wanted.server, aside));
     let (front, near) = duplex(PIPE);
     let (from_wire, to_wire) = split(front);
     let (ending, ended) = oneshot::channel();
+    let wire = far::wire(session.clone(), server, move || Ok(split(near)), line, notices)?;
     tokio::spawn(async move {
-        let name = server.name.clone();
-        if let Err(error) = attend(session, server, launched, near, notices).await {
-            tracing::warn!(server = name, error = error.whole(), "a server's connection broke");
+        let id = session.id().to_owned();
+        if let Err(error) = attend(session, far, wire).await {
+            tracing::warn!(session = id, error = error.whole(), "a server's connection broke");
         }
         drop(ending);
     });
@@ -171,43 +181,28 @@ async fn open(
 }
 
 /// Until either side ends, or somebody stops it; nothing of the server runs any more then.
-async fn attend(
-    session: Session,
-    server: stdio::Server,
-    launched: Launched,
-    near: tokio::io::DuplexStream,
-    notices: mpsc::Sender<String>,
-) -> Result<(), NotWrapped> {
-    let Launched { running, ended, from_child, to_child } = launched;
-    let killer = running.killer();
+async fn attend(session: Session, mut far: Far, mut wire: Wire) -> Result<(), NotWrapped> {
     let mut kills = session.kills();
-    let wire = session.clone();
-    let proxy = OwnThread::start(move || {
-        let upstream = (streams::reader(from_child)?, streams::writer(to_child)?);
-        Ok(stdio::proxy(wire, server, split(near), upstream, notices))
-    });
-    let mut proxy = proxy.map_err(NotWrapped::Streams)?;
     let mut is_over = false;
     tokio::select! {
         biased;
-        () = ended.reached() => {}
+        () = far.is_over() => {}
         why = session.killed(&mut kills) => {
             tracing::info!(session = session.id(), why, "a server is ended");
-            killer.kill();
+            far.kill();
         }
-        finished = &mut proxy => {
+        finished = &mut wire => {
             is_over = true;
             if let Err(error) = finished {
                 tracing::warn!(%error, "a server's connection broke");
             }
-            give_time(&ended, &running).await;
-            killer.kill();
+            far.give_time().await;
+            far.kill();
         }
     }
-    let waited = tokio::task::spawn_blocking(move || running.wait()).await;
-    waited.map_err(|error| NotWrapped::Streams(std::io::Error::other(error)))?;
+    far.wait().await?;
     // What the server said last still goes through.
-    if !is_over && tokio::time::timeout(attach::LAST_LINES, &mut proxy).await.is_err() {
+    if !is_over && tokio::time::timeout(attach::LAST_LINES, &mut wire).await.is_err() {
         tracing::debug!(session = session.id(), "the client did not take what the server said last");
     }
     Ok(())

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ringfence_audit::Log;
+use ringfence_gateway::mcp::upstream::{self, Endpoint};
 use ringfence_guard::Guard;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -39,6 +40,9 @@ pub enum ServeError {
     /// The socket.
     #[error("the socket {0} cannot be made")]
     Socket(PathBuf, #[source] io::Error),
+    /// Servers over HTTP.
+    #[error("servers cannot be reached over HTTP")]
+    Upstream(#[from] upstream::NoTls),
 }
 
 /// What every client's task needs.
@@ -47,6 +51,7 @@ pub(crate) struct Served {
     pub(crate) log: Log,
     pub(crate) data: DataDir,
     pub(crate) servers: BTreeMap<String, ConfiguredServer>,
+    pub(crate) upstream: upstream::Http,
     setup: String,
     clients: AtomicUsize,
     left: Notify,
@@ -73,14 +78,26 @@ pub struct Serving {
 /// A server that the configuration names.
 #[derive(Debug, Clone)]
 pub struct ConfiguredServer {
-    /// Its program and arguments.
-    pub command: Vec<String>,
-    /// Where it runs, whatever the client's working directory is.
-    pub cwd: PathBuf,
-    /// What its environment has besides, or instead of, the client's.
-    pub env: BTreeMap<String, String>,
+    /// How it is reached.
+    pub transport: Transport,
     /// What else is said of it.
     pub settings: ServerSettings,
+}
+
+/// How a server is reached.
+#[derive(Debug, Clone)]
+pub enum Transport {
+    /// It is started, and spoken to over its standard streams.
+    Stdio {
+        /// Its program and arguments.
+        command: Vec<String>,
+        /// Where it runs, whatever the client's working directory is.
+        cwd: PathBuf,
+        /// What its environment has besides, or instead of, the client's.
+        env: BTreeMap<String, String>,
+    },
+    /// It is somewhere else, and spoken to over Streamable HTTP.
+    Http(Endpoint),
 }
 
 /// Serves clients until nobody has needed the monitor for a while, or it is told to stop.
@@ -94,6 +111,7 @@ pub async fn serve(mut monitor: Monitor, data: DataDir, serving: Serving) -> Res
         log: monitor.log.clone(),
         data: data.clone(),
         servers: serving.servers,
+        upstream: upstream::Http::new()?,
         setup: serving.setup,
         clients: AtomicUsize::new(0),
         left: Notify::new(),

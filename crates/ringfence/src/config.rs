@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use hyper::Uri;
 use jiff::Timestamp;
 use ringfence_audit::Durability;
 use ringfence_model::{AgentId, Digest};
@@ -77,16 +78,51 @@ pub(crate) enum PolicyPlace {
 /// An MCP server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Server {
-    /// Its program and arguments.
-    pub(crate) command: Vec<String>,
-    /// Where it runs.
-    pub(crate) cwd: PathBuf,
-    /// Added to the client's environment.
-    pub(crate) env: BTreeMap<String, String>,
+    /// How it is reached.
+    pub(crate) transport: Transport,
     /// Whether it is believed what it says of its own tools.
     pub(crate) trusted: bool,
     /// What happens to arguments that do not fit its schemas.
     pub(crate) schema: Schema,
+}
+
+/// How a server is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Transport {
+    /// It is started.
+    Stdio {
+        /// Its program and arguments.
+        command: Vec<String>,
+        /// Where it runs.
+        cwd: PathBuf,
+        /// Added to the client's environment.
+        env: BTreeMap<String, String>,
+    },
+    /// It is somewhere else.
+    Http {
+        /// `http` or `https`.
+        url: Uri,
+        /// What it is shown as a bearer token.
+        token: Option<SecretPlace>,
+    },
+}
+
+impl Server {
+    /// As people are told.
+    pub(crate) fn shown(&self) -> String {
+        match &self.transport {
+            Transport::Stdio { command, .. } => command.join(" "),
+            Transport::Http { url, .. } => url.to_string(),
+        }
+    }
+
+    /// Where the credential for it is.
+    pub(crate) fn token(&self) -> Option<&SecretPlace> {
+        match &self.transport {
+            Transport::Stdio { .. } => None,
+            Transport::Http { token, .. } => token.as_ref(),
+        }
+    }
 }
 
 /// What happens to arguments that do not fit a tool's schema.
@@ -142,7 +178,8 @@ impl Config {
     pub(crate) fn variables(&self) -> impl Iterator<Item = &str> {
         let agents = self.agents.iter().filter_map(|agent| agent.token.as_ref());
         let operators = self.operators.iter().map(|operator| &operator.token);
-        agents.chain(operators).filter_map(|place| match place {
+        let servers = self.servers.values().filter_map(Server::token);
+        agents.chain(operators).chain(servers).filter_map(|place| match place {
             SecretPlace::Variable(name) => Some(name.as_str()),
             SecretPlace::File(_) => None,
         })

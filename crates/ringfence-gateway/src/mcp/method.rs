@@ -288,12 +288,16 @@ pub fn of_input_request<'a>(
     }
 }
 
+/// The revision that a request says it is of, from 2026-07-28 on.
+pub fn revision<'a>(params: &Params<'a>) -> Option<Cow<'a, str>> {
+    let meta = Object::parse(params.member("_meta")?, &[]).ok()?;
+    meta.member("io.modelcontextprotocol/protocolVersion").and_then(json::string)
+}
+
 /// Whether a request says for itself that it is of 2026-07-28 or later, where every result
 /// names its type.
 pub fn is_stateless(params: &Params<'_>) -> bool {
-    let meta = params.member("_meta").and_then(|meta| Object::parse(meta, &[]).ok());
-    meta.and_then(|meta| meta.member("io.modelcontextprotocol/protocolVersion").and_then(json::string))
-        .is_some_and(|revision| &*revision >= Revision::V20260728.as_str())
+    revision(params).is_some_and(|revision| &*revision >= Revision::V20260728.as_str())
 }
 
 /// The id that a `notifications/cancelled` names.

@@ -94,7 +94,8 @@ struct Done {
 /// Carries messages between a client and its server until the server's output ends, or the
 /// client is gone and the server has had its time. `notices` takes what a person should see.
 ///
-/// It blocks its thread for as long as the disk takes to flush the log, so it has one to itself.
+/// Where the session is [led](Session::led), it blocks its thread for as long as the disk takes to
+/// flush the log, so it then has one to itself.
 pub async fn proxy<CR, CW, SR, SW>(
     session: Session,
     server: Server,
@@ -111,7 +112,6 @@ where
     let (mut from_client, to_client) = client;
     let (mut from_server, to_server) = upstream;
     let server = Arc::new(server);
-    let session = session.led();
     let (said, mut heard) = mpsc::unbounded_channel();
     let mut kills = session.kills();
     let mut wire = Wire {
@@ -124,6 +124,7 @@ where
         checks: FuturesUnordered::new(),
         held: 0,
         results: 0,
+        leads: session.is_led(),
         uncommitted: false,
         sent: None,
         settled: Vec::new(),
@@ -219,6 +220,8 @@ struct Wire<CW, SW> {
     held: usize,
     /// How many of them are results.
     results: usize,
+    /// It commits its records itself, on a thread of its own.
+    leads: bool,
     /// A check has begun since records were last committed.
     uncommitted: bool,
     /// When the last request was sent to the server.
@@ -274,7 +277,7 @@ impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
             self.calls.checking(sender, &asked.key, abort);
         }
         self.held = self.held.saturating_add(bytes);
-        self.uncommitted = true;
+        self.uncommitted = self.leads;
         let check = Abortable::new(self.checker.check(sender, asked, text, actions, target), registration);
         self.checks.push(Box::pin(async move { Done { bytes, is_result, checked: check.await.ok() } }));
     }
@@ -348,7 +351,8 @@ impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
     /// Whether a server may be about to answer. To sleep and be woken would cost more than looking
     /// a few times more.
     fn answer_is_near(&mut self) -> bool {
-        let near = self.sent.is_some_and(|sent| sent.elapsed() < NEAR) && self.calls.any_awaited();
+        let near =
+            self.leads && self.sent.is_some_and(|sent| sent.elapsed() < NEAR) && self.calls.any_awaited();
         if !near {
             self.sent = None;
         }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::cli::Global;
 use crate::command::policy::counted;
-use crate::config::{Config, Origin, find, load};
+use crate::config::{Config, Origin, Transport, find, load};
 use crate::fault::{Ending, Fault};
 use crate::output::{self, paint, plain};
 use crate::{place, reach};
@@ -215,13 +215,15 @@ fn configuration(global: &Global, found: &mut Found) -> Result<(), Fault> {
 fn servers(config: &Config, found: &mut Found) {
     for (name, server) in &config.servers {
         let trusted = if server.trusted { ", believed what it says of its tools" } else { "" };
-        let command = server.command.join(" ");
+        let shown = server.shown();
         found.add(
             Area::Governed,
             State::Fine,
-            format!("server {name} when started by `ringfence mcp --server {name}`: {command}{trusted}"),
+            format!("server {name} when started by `ringfence mcp --server {name}`: {shown}{trusted}"),
         );
-        found.add(Area::Cooperative, State::Fine, format!("server {name} runs as you, unconfined"));
+        if let Transport::Stdio { .. } = server.transport {
+            found.add(Area::Cooperative, State::Fine, format!("server {name} runs as you, unconfined"));
+        }
     }
     if config.servers.is_empty() {
         let text = "the configuration names no server; any that `ringfence mcp -- CMD` starts is governed";

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::cli::{Global, McpArgs};
 use crate::command::server_name;
-use crate::config::{Config, find};
+use crate::config::{Config, Transport, find};
 use crate::fault::{Ending, Fault};
 use crate::output::{aside, plain};
 use crate::{reach, text_file};
@@ -71,11 +71,11 @@ fn wanted(asked: &McpArgs, config: Option<&Config>) -> Result<McpRequest, Fault>
         })?,
     };
     let configured = config.and_then(|config| config.servers.get(&server));
-    let command = match configured {
-        Some(configured) if asked.command.is_empty() => configured.command.clone(),
+    let command = match configured.map(|server| &server.transport) {
+        Some(Transport::Stdio { command, .. }) if asked.command.is_empty() => command.clone(),
         Some(_) | None => asked.command.clone(),
     };
-    if command.is_empty() {
+    if command.is_empty() && configured.is_none() {
         return Err(Fault::cannot(format!("the configuration has no server `{server}`"))
             .help("add it under `servers:`, or write its command after `--`"));
     }
@@ -130,20 +130,24 @@ fn announcement(wanted: &McpRequest, config: Option<&Config>, status: &Value) ->
         (_, Some(profile)) => format!("the built-in policy {profile}"),
         (Some(_) | None, None) => "no policy: everything is denied".to_owned(),
     };
+    let is_here = !wanted.command.is_empty();
+    let configured = config.and_then(|config| config.servers.get(&wanted.server));
+    let shown = match configured {
+        Some(server) if !is_here => server.shown(),
+        Some(_) | None => wanted.command.join(" "),
+    };
     let data = status.get("data").and_then(Value::as_str).unwrap_or("?");
     let mut lines = vec![format!(
         "`{}` is governed as server {} under {under}; the log is {data}/log",
-        wanted.command.join(" "),
-        wanted.server
+        shown, wanted.server
     )];
     let observing = status.get("observing").and_then(Value::as_bool) == Some(true);
     if observing || wanted.observe {
         lines.push("OBSERVING: decisions are recorded and not enforced".to_owned());
     }
-    lines.push(
-        "it is cooperative: it runs as you, unconfined; what an agent does without this server is not governed here"
-            .to_owned(),
-    );
+    let how = if is_here { "it runs as you, unconfined; " } else { "" };
+    lines
+        .push(format!("it is cooperative: {how}what an agent does without this server is not governed here"));
     lines
 }
 

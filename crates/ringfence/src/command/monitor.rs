@@ -5,19 +5,23 @@ use std::io::Read as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use hyper::header::HeaderValue;
 use ringfence_audit::Durability;
 use ringfence_gateway::mcp::stdio;
+use ringfence_gateway::mcp::upstream::Endpoint;
 use ringfence_guard::{Configured, ConfiguredAgent, ConfiguredOperator};
 use ringfence_model::{Person, Ring};
 use ringfence_monitor::client::Client;
 use ringfence_monitor::protocol::Request;
-use ringfence_monitor::{ConfiguredServer, DataDir, Monitor, ServerSettings, Serving, Setup, serve};
+use ringfence_monitor::{
+    ConfiguredServer, DataDir, Monitor, ServerSettings, Serving, Setup, Transport, serve,
+};
 use ringfence_policy::{Loaded, PolicySet};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{Global, MonitorArgs};
 use crate::config::load::{self, Named};
-use crate::config::{Config, NO_SETUP, Origin, Schema, Server};
+use crate::config::{self, Config, NO_SETUP, Origin, Schema};
 use crate::fault::{Ending, Fault};
 use crate::reach;
 
@@ -31,7 +35,7 @@ pub(crate) fn run(global: &Global, asked: &MonitorArgs) -> Result<Ending, Fault>
     }
     let data = DataDir::prepare(&reach::data_place(global)?)?;
     let config = read(global, asked)?;
-    let opened = loop {
+    let (opened, servers) = loop {
         if !is_my_turn(&data)? {
             tracing::info!("another monitor came first");
             return Ok(Ending::Done);
@@ -46,7 +50,7 @@ pub(crate) fn run(global: &Global, asked: &MonitorArgs) -> Result<Ending, Fault>
     let serving = Serving {
         setup: config.as_ref().map_or_else(|| NO_SETUP.to_owned(), Config::setup),
         idle: Some(Duration::from_secs(asked.idle)),
-        servers: config.map(|config| servers(config.servers)).unwrap_or_default(),
+        servers,
         http: None,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -84,17 +88,22 @@ fn read(global: &Global, asked: &MonitorArgs) -> Result<Option<Config>, Fault> {
     }
 }
 
-/// Opens the monitor; a project's configuration has to be the one that was trusted.
-pub(crate) fn open(data: DataDir, config: Option<&Config>) -> Result<Monitor, Fault> {
+/// Servers by name.
+pub(crate) type Servers = BTreeMap<String, ConfiguredServer>;
+
+/// Opens the monitor; a project's configuration has to be the one that was trusted. With it the
+/// servers that the configuration names.
+pub(crate) fn open(data: DataDir, config: Option<&Config>) -> Result<(Monitor, Servers), Fault> {
     let Some(config) = config else {
-        return Ok(Monitor::open(Setup {
+        let monitor = Monitor::open(Setup {
             node: node(&data)?,
             data,
             durability: Durability::Sync,
             policies: empty()?,
             observe_until: None,
             configured: Configured::nobody(),
-        })?);
+        })?;
+        return Ok((monitor, Servers::new()));
     };
     let named = load::load(config)?;
     let Loaded { set, warnings } = named.policies.load(Ending::CannotRun)?;
@@ -102,6 +111,7 @@ pub(crate) fn open(data: DataDir, config: Option<&Config>) -> Result<Monitor, Fa
         tracing::warn!("{warning}");
     }
     let digest = load::trust_digest(config, &named).to_string();
+    let servers = servers(config, &named)?;
     let monitor = Monitor::open(Setup {
         node: node(&data)?,
         data,
@@ -117,7 +127,7 @@ pub(crate) fn open(data: DataDir, config: Option<&Config>) -> Result<Monitor, Fa
             return Err(not_trusted(&config.path, pinned.is_some()));
         }
     }
-    Ok(monitor)
+    Ok((monitor, servers))
 }
 
 fn not_trusted(path: &Path, changed: bool) -> Fault {
@@ -152,17 +162,36 @@ pub(crate) fn configured(config: &Config, named: &Named) -> Configured {
     Configured { agents: agents.collect(), operators: operators.collect() }
 }
 
-pub(crate) fn servers(servers: BTreeMap<String, Server>) -> BTreeMap<String, ConfiguredServer> {
-    let configured = servers.into_iter().map(|(name, server)| {
+fn servers(config: &Config, named: &Named) -> Result<Servers, Fault> {
+    let configured = config.servers.iter().map(|(name, server)| {
         let schema = match server.schema {
             Schema::Enforce => stdio::Schema::Enforce,
             Schema::Warn => stdio::Schema::Warn,
         };
         let settings = ServerSettings { trusted: server.trusted, schema };
-        let Server { command, cwd, env, .. } = server;
-        (name, ConfiguredServer { command, cwd, env, settings })
+        let transport = match server.transport.clone() {
+            config::Transport::Stdio { command, cwd, env } => Transport::Stdio { command, cwd, env },
+            config::Transport::Http { url, .. } => {
+                let authorization = match named.servers.get(name) {
+                    Some(token) => Some(bearer(name, token)?),
+                    None => None,
+                };
+                Transport::Http(Endpoint { name: name.clone(), uri: url, authorization })
+            }
+        };
+        Ok((name.clone(), ConfiguredServer { transport, settings }))
     });
     configured.collect()
+}
+
+fn bearer(server: &str, token: &str) -> Result<HeaderValue, Fault> {
+    let value = HeaderValue::from_str(&format!("Bearer {token}"));
+    let mut value = value.map_err(|_| {
+        Fault::cannot(format!("the token for the server `{server}` cannot stand in a header"))
+            .help("it has to be one line of printable ASCII")
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// A set without policies: everything is denied.

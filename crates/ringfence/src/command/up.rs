@@ -6,7 +6,7 @@ use ringfence_monitor::{DataDir, Http, Serving, serve};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::monitor::{open, servers, told_to_end};
+use super::monitor::{open, told_to_end};
 use super::{mcp, policy};
 use crate::cli::Global;
 use crate::config::{Config, find};
@@ -41,7 +41,7 @@ pub(crate) fn run(global: &Global) -> Result<Ending, Fault> {
         return Err(Fault::cannot(format!("another monitor works on {}", data.path().display()))
             .help("end it with `ringfence stop`, or name another folder with --data"));
     }
-    let opened = open(data.clone(), Some(&config))?;
+    let (opened, servers) = open(data.clone(), Some(&config))?;
     announce(global, &config, &data, address, opened.guard.policies(), opened.guard.observing().is_some())?;
     let (notices, mut heard) = mpsc::channel::<String>(NOTICES);
     let serving = Serving {
@@ -53,7 +53,7 @@ pub(crate) fn run(global: &Global) -> Result<Ending, Fault> {
             env: mcp::environment(Some(&config)),
             notices,
         }),
-        servers: servers(config.servers),
+        servers,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let closed = runtime.block_on(async {

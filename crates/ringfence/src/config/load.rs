@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ringfence_identity::Token;
 use ringfence_model::Digest;
 use sha2::Digest as _;
+use zeroize::Zeroizing;
 
 use super::{Config, PolicyPlace, SecretPlace};
 use crate::fault::Fault;
@@ -24,6 +25,8 @@ pub(crate) struct Named {
     pub(crate) agents: BTreeMap<String, Option<Digest>>,
     /// By operator: the SHA-256 of the token.
     pub(crate) operators: BTreeMap<String, Digest>,
+    /// By server: what it is shown as a bearer token.
+    pub(crate) servers: BTreeMap<String, Zeroizing<String>>,
 }
 
 /// Reads what `config` names.
@@ -48,7 +51,14 @@ pub(crate) fn load(config: &Config) -> Result<Named, Fault> {
     for operator in &config.operators {
         operators.insert(operator.id.clone(), credential(&operator.id, &operator.token, &mut seen)?);
     }
-    Ok(Named { policies, agents, operators })
+    let mut servers = BTreeMap::new();
+    for (name, server) in &config.servers {
+        if let Some(place) = server.token() {
+            let token = Zeroizing::new(written(name, place)?.0.trim().to_owned());
+            servers.insert(name.clone(), token);
+        }
+    }
+    Ok(Named { policies, agents, operators, servers })
 }
 
 /// What `ringfence trust` pins: the file, every policy it names, and every credential, so that
@@ -73,6 +83,10 @@ pub(crate) fn trust_digest(config: &Config, named: &Named) -> Digest {
         part(id.as_bytes());
         part(&digest.0);
     }
+    for (name, token) in &named.servers {
+        part(name.as_bytes());
+        part(&sha2::Sha256::digest(token.as_bytes()));
+    }
     Digest(hash.finalize().into())
 }
 
@@ -87,7 +101,15 @@ fn credential(whose: &str, place: &SecretPlace, seen: &mut BTreeSet<[u8; 32]>) -
 }
 
 fn token(whose: &str, place: &SecretPlace) -> Result<Token, Fault> {
-    let (text, from) = match place {
+    let (text, from) = written(whose, place)?;
+    text.parse().map_err(|error: ringfence_identity::BadToken| {
+        Fault::from(error).while_trying(format!("reading the token of `{whose}` from {from}"))
+    })
+}
+
+/// A secret, and where it is from.
+fn written(whose: &str, place: &SecretPlace) -> Result<(String, String), Fault> {
+    Ok(match place {
         SecretPlace::File(path) => {
             let text = text_file::read(path, MAX_TOKEN_FILE).map_err(|error| {
                 Fault::from(error).while_trying(format!("reading the token of `{whose}`"))
@@ -102,8 +124,5 @@ fn token(whose: &str, place: &SecretPlace) -> Result<Token, Fault> {
             })?;
             (text, format!("the environment variable `{name}`"))
         }
-    };
-    text.parse().map_err(|error: ringfence_identity::BadToken| {
-        Fault::from(error).while_trying(format!("reading the token of `{whose}` from {from}"))
     })
 }

@@ -57,8 +57,9 @@ pub(super) struct RawServer {
     pub(super) cwd: Option<String>,
     pub(super) trusted: Option<bool>,
     pub(super) schema: Option<Spanned<String>>,
+    pub(super) url: Option<Spanned<String>>,
+    pub(super) token: Option<Spanned<RawSecret>>,
     // Known, and refused until they are enforced.
-    pub(super) url: Option<Spanned<IgnoredAny>>,
     pub(super) ring: Option<Spanned<IgnoredAny>>,
     pub(super) shared: Option<Spanned<IgnoredAny>>,
 }

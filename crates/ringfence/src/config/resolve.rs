@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use hyper::Uri;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -16,7 +17,7 @@ use serde_saphyr::{Location, Spanned};
 
 use super::raw::{OneOrMany, RawAgent, RawConfig, RawOperator, RawSecret, RawServer};
 use super::report::Report;
-use super::{Agent, Config, Operator, Origin, PolicyPlace, Schema, SecretPlace, Server};
+use super::{Agent, Config, Operator, Origin, PolicyPlace, Schema, SecretPlace, Server, Transport};
 use crate::fault::Fault;
 use crate::place;
 
@@ -244,7 +245,7 @@ fn server_of(
             Some("a name has 1 to 32 of a-z, 0-9 and `-`".to_owned()),
         );
     }
-    for (key, value) in [("url", &raw.url), ("ring", &raw.ring), ("shared", &raw.shared)] {
+    for (key, value) in [("ring", &raw.ring), ("shared", &raw.shared)] {
         refuse_unbuilt(report, key, value.as_ref());
     }
     let schema = match &raw.schema {
@@ -259,21 +260,70 @@ fn server_of(
             }
         },
     };
-    let Some(command) = raw.command.filter(|command| !command.is_empty()) else {
-        if raw.url.is_none() {
-            let help = "write `command: [PROGRAM, ARGUMENT, …]`".to_owned();
-            report.add(name.referenced, format!("the server `{}` has no command", name.value), Some(help));
+    let help = Some("write `command: [PROGRAM, ARGUMENT, …]`, or `url: https://…`".to_owned());
+    let command = raw.command.filter(|command| !command.is_empty());
+    let transport = match (command, &raw.url) {
+        (Some(command), None) => {
+            if let Some(token) = &raw.token {
+                let message = "a server that is started is shown no token";
+                let help = Some("give it what it needs in its `env`".to_owned());
+                report.add(token.referenced, message, help);
+            }
+            let cwd = place::resolved(raw.cwd.as_deref().unwrap_or("."), base)?;
+            let command = command.into_iter().map(|word| word.value).collect();
+            Some(Transport::Stdio { command, cwd, env: raw.env })
         }
-        return Ok(None);
+        (None, Some(url)) => {
+            if raw.cwd.is_some() || !raw.env.is_empty() {
+                let message = format!("the server `{}` is not started here", name.value);
+                report.add(name.referenced, message, Some("take `cwd` and `env` out".to_owned()));
+            }
+            let token = match &raw.token {
+                Some(token) => secret(report, token, base)?,
+                None => None,
+            };
+            server_url(report, url, token.is_some()).map(|url| Transport::Http { url, token })
+        }
+        (None, None) => {
+            report.add(name.referenced, format!("the server `{}` has no command", name.value), help);
+            None
+        }
+        (Some(_), Some(url)) => {
+            let message = format!("the server `{}` has both a command and a URL", name.value);
+            report.add(url.referenced, message, help);
+            None
+        }
     };
-    let cwd = place::resolved(raw.cwd.as_deref().unwrap_or("."), base)?;
-    Ok(Some(Server {
-        command: command.into_iter().map(|word| word.value).collect(),
-        cwd,
-        env: raw.env,
-        trusted: raw.trusted.unwrap_or(false),
-        schema,
-    }))
+    Ok(transport.map(|transport| Server { transport, trusted: raw.trusted.unwrap_or(false), schema }))
+}
+
+/// Where a server is. A token goes to another machine only under encryption.
+fn server_url(report: &mut Report<'_>, written: &Spanned<String>, has_token: bool) -> Option<Uri> {
+    let mut bad = |message: String, help: &str| {
+        report.add(written.referenced, message, Some(help.to_owned()));
+        None
+    };
+    let text = &written.value;
+    let help = "write it as `https://host/path`";
+    let Ok(url) = text.parse::<Uri>() else { return bad(format!("`{text}` is no URL"), help) };
+    let (Some(scheme), Some(authority)) = (url.scheme_str(), url.authority()) else {
+        return bad(format!("`{text}` is no whole URL"), help);
+    };
+    if authority.as_str().contains('@') {
+        return bad("a URL holds no credentials here".to_owned(), "write `token: {file: PATH}` beside it");
+    }
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    let is_here = host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    match scheme {
+        "https" => Some(url),
+        "http" if is_here || !has_token => Some(url),
+        "http" => bad(
+            format!("the token for `{text}` would go to another machine unencrypted"),
+            "write `https`, or leave the token out",
+        ),
+        other => bad(format!("`{other}` is no way to reach a server"), help),
+    }
 }
 
 /// What servers may be called.

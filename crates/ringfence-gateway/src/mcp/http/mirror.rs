@@ -1,17 +1,15 @@
 //! Headers that repeat what the body says (2026-07-28, Streamable HTTP, Standard headers): whoever
 //! stands in between reads the one, the server the other, so they must agree.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use hyper::StatusCode;
 use hyper::header::HeaderMap;
 use serde_json::{Value, json};
 
 use super::gate::single;
 use super::reply::Stop;
-use crate::mcp::envelope::{Message, Object, Params};
-use crate::mcp::json::string;
-use crate::mcp::method::{Revision, is_stateless};
+use crate::mcp::envelope::Message;
+use crate::mcp::method::{self, Revision, is_stateless};
+use crate::mcp::mirror::{decoded, name_of};
 
 const HEADER_MISMATCH: i32 = -32020;
 const UNSUPPORTED_REVISION: i32 = -32022;
@@ -47,13 +45,15 @@ pub(super) fn agrees(headers: &HeaderMap, message: &Message<'_>) -> Result<(), S
     if method.is_some() && method != said {
         return Err(mismatch("Mcp-Method"));
     }
-    if name.is_some() && (named.is_none() || decoded(name) != named) {
+    if let Some(name) = name
+        && (named.is_none() || decoded(name).as_deref() != named.as_deref())
+    {
         return Err(mismatch("Mcp-Name"));
     }
     if let (Message::Request(_), Some(params)) = (message, params)
         && is_stateless(params)
     {
-        if revision_of(params).as_deref() != asked {
+        if method::revision(params).as_deref() != asked {
             return Err(mismatch("MCP-Protocol-Version"));
         }
         if method.is_none() {
@@ -64,25 +64,6 @@ pub(super) fn agrees(headers: &HeaderMap, message: &Message<'_>) -> Result<(), S
         }
     }
     Ok(())
-}
-
-fn name_of<'a>(params: &Params<'a>) -> Option<std::borrow::Cow<'a, str>> {
-    params.member("name").or_else(|| params.member("uri")).and_then(string)
-}
-
-fn revision_of(params: &Params<'_>) -> Option<String> {
-    let meta = Object::parse(params.member("_meta")?, &[]).ok()?;
-    let revision = meta.member("io.modelcontextprotocol/protocolVersion").and_then(string)?;
-    Some(revision.into_owned())
-}
-
-/// What is not plain ASCII stands in Base64 between two marks.
-fn decoded(name: Option<&str>) -> Option<String> {
-    let name = name?;
-    match name.strip_prefix("=?base64?").and_then(|name| name.strip_suffix("?=")) {
-        Some(encoded) => STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok()),
-        None => Some(name.to_owned()),
-    }
 }
 
 fn mismatch(header: &str) -> Stop {

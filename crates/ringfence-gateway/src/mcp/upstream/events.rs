@@ -1,0 +1,104 @@
+//! Server-sent events (HTML Standard, section 9.2) with bounded memory: what a server over
+//! Streamable HTTP answers with when it has more than one thing to say.
+
+use crate::mcp::envelope::{Refused, Why};
+
+/// One event.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Event {
+    /// What it says; its lines joined by line feeds. None for an event that says nothing.
+    pub data: Option<String>,
+    /// Its kind; none for `message`.
+    pub kind: Option<String>,
+    /// What a client that comes back names to hear what came after it.
+    pub id: Option<String>,
+    /// After how many milliseconds to come back.
+    pub retry: Option<u64>,
+}
+
+/// Cuts what is pushed into events. Holds at most one event's bound and one push.
+#[derive(Debug)]
+pub struct Events {
+    buffer: Vec<u8>,
+    bound: usize,
+    event: Event,
+    /// Bytes of the event that is being put together.
+    size: usize,
+    /// Nothing has been read yet: a byte order mark may come.
+    at_start: bool,
+}
+
+impl Events {
+    /// Events of at most `bound` bytes.
+    pub fn new(bound: usize) -> Self {
+        Events { buffer: Vec::new(), bound, event: Event::default(), size: 0, at_start: true }
+    }
+
+    /// Adds what was read.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next whole event.
+    ///
+    /// # Errors
+    /// It is longer than the bound or not UTF-8: the stream is of no use from here on.
+    pub fn next_event(&mut self) -> Result<Option<Event>, Refused> {
+        let mut start = 0;
+        let found = loop {
+            let rest = self.buffer.get(start..).unwrap_or_default();
+            let Some(end) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) else { break None };
+            let is_return = rest.get(end) == Some(&b'\r');
+            let width = match rest.get(end.saturating_add(1)) {
+                Some(b'\n') if is_return => 2,
+                // A line feed may still come that belongs to it.
+                None if is_return => break None,
+                Some(_) | None => 1,
+            };
+            let line = rest.get(..end).unwrap_or_default();
+            let line = str::from_utf8(line).map_err(|error| Why::NotUtf8 { at: error.valid_up_to() })?;
+            let line = if self.at_start { line.strip_prefix('\u{feff}').unwrap_or(line) } else { line };
+            self.at_start = false;
+            start = start.saturating_add(end).saturating_add(width);
+            self.size = self.size.saturating_add(line.len());
+            if self.size > self.bound {
+                return Err(Why::TooLong { bound: self.bound }.into());
+            }
+            if line.is_empty() {
+                self.size = 0;
+                let event = std::mem::take(&mut self.event);
+                if event != Event::default() {
+                    break Some(event);
+                }
+            } else {
+                self.event.take(line);
+            }
+        };
+        self.buffer.drain(..start);
+        if found.is_none() && self.size.saturating_add(self.buffer.len()) > self.bound {
+            return Err(Why::TooLong { bound: self.bound }.into());
+        }
+        Ok(found)
+    }
+}
+
+impl Event {
+    fn take(&mut self, line: &str) {
+        let (field, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        match field {
+            "data" => match &mut self.data {
+                Some(data) => {
+                    data.push('\n');
+                    data.push_str(value);
+                }
+                None => self.data = Some(value.to_owned()),
+            },
+            "event" => self.kind = Some(value.to_owned()),
+            "id" if !value.contains('\0') => self.id = Some(value.to_owned()),
+            "retry" => self.retry = value.parse().ok(),
+            // A comment, or a field of tomorrow.
+            _ => {}
+        }
+    }
+}
