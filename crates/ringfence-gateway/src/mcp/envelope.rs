@@ -175,10 +175,44 @@ impl<'a> Object<'a> {
         self.members.iter().find(|member| member.name == name).map(|member| member.value)
     }
 
+    /// With some members put in place of others of that name or at the end, or left out. All else as
+    /// written.
+    pub(super) fn edited(&self, changes: &[(&str, Option<&str>)]) -> String {
+        let mut text = String::with_capacity(self.text.len().saturating_add(128));
+        let mut put = |name: &str, value: &str| {
+            text.push(if text.is_empty() { '{' } else { ',' });
+            text.push_str(&serde_json::Value::from(name).to_string());
+            text.push(':');
+            text.push_str(value);
+        };
+        for member in &self.members {
+            match changes.iter().find(|(name, _)| *name == member.name) {
+                Some((_, None)) => {}
+                Some((name, Some(value))) => put(name, value),
+                None => put(&member.name, member.value),
+            }
+        }
+        for (name, value) in changes {
+            if let (Some(value), None) = (value, self.member(name)) {
+                put(name, value);
+            }
+        }
+        if text.is_empty() {
+            text.push('{');
+        }
+        text.push('}');
+        text
+    }
+
     /// Every member in the order written: its name, decoded, and its value as written.
     pub fn members(&self) -> impl Iterator<Item = (&str, &'a str)> {
         self.members.iter().map(|member| (&*member.name, member.value))
     }
+}
+
+/// A caller's `_meta` without its progress token: progress of a request of ours is not the caller's.
+pub(super) fn without_progress(meta: &str) -> Option<String> {
+    Some(Object::parse(meta, &[]).ok()?.edited(&[("progressToken", None)]))
 }
 
 /// The id of a request: a string or a finite number, as written. `1`, `1.0` and `1e0` are one id to

@@ -6,8 +6,10 @@
 //! happen and where its server runs is behind [`Upstreams`]; here nothing is known of policy,
 //! configuration or processes. Every buffer has a bound and every wait an end.
 
+mod alone;
 mod gate;
 mod listen;
+mod marks;
 mod mirror;
 mod post;
 mod reply;

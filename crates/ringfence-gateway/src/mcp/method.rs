@@ -294,10 +294,18 @@ pub fn revision<'a>(params: &Params<'a>) -> Option<Cow<'a, str>> {
     meta.member("io.modelcontextprotocol/protocolVersion").and_then(json::string)
 }
 
-/// Whether a request says for itself that it is of 2026-07-28 or later, where every result
-/// names its type.
+/// Whether a request says for itself which revision it is of, as from 2026-07-28 on each does;
+/// every result names its type there.
 pub fn is_stateless(params: &Params<'_>) -> bool {
-    revision(params).is_some_and(|revision| &*revision >= Revision::V20260728.as_str())
+    revision(params).is_some()
+}
+
+/// Whether a revision has a request of that name.
+pub fn is_of(revision: Revision, sender: Sender, name: &str) -> bool {
+    find(sender, name).is_some_and(|method| {
+        let (first, last) = method.revisions;
+        method.form == Form::Request && first <= revision && revision <= last
+    })
 }
 
 /// The id that a `notifications/cancelled` names.
@@ -346,12 +354,12 @@ fn meaning<'a>(server: &str, method: &Method, params: &'a Params<'_>) -> Result<
         Purpose::Sample => one(
             ActionKind::ModelCall,
             Resource::model("client", &hinted_model(params)?),
-            Arguments::parse(&without(params, &["messages", "systemPrompt", "tools", "_meta"])?)?,
+            Arguments::parse(&without(params, &["messages", "systemPrompt", "tools", "_meta"]))?,
         ),
         Purpose::Ask => one(
             ActionKind::UserAsk,
             Resource::mcp_server(server),
-            Arguments::parse(&without(params, &["_meta"])?)?,
+            Arguments::parse(&without(params, &["_meta"]))?,
         ),
         Purpose::Task => Ok(Meaning::Task(text("taskId")?)),
     }
@@ -439,20 +447,12 @@ fn hinted_model(params: &Params<'_>) -> Result<String, Malformed> {
 }
 
 /// The parameters without some of them, each value as written.
-fn without(params: &Params<'_>, left_out: &[&str]) -> Result<String, Malformed> {
-    let mut text = String::from("{");
-    if let Params::Object(object) = params {
-        for (name, value) in object.members().filter(|(name, _)| !left_out.contains(name)) {
-            if text.len() > 1 {
-                text.push(',');
-            }
-            text.push_str(&Value::from(name).to_string());
-            text.push(':');
-            text.push_str(value);
-        }
+fn without(params: &Params<'_>, left_out: &[&str]) -> String {
+    let changes: Vec<(&str, Option<&str>)> = left_out.iter().map(|name| (*name, None)).collect();
+    match params {
+        Params::Absent => "{}".to_owned(),
+        Params::Object(object) => object.edited(&changes),
     }
-    text.push('}');
-    Ok(text)
 }
 
 fn text<'a>(

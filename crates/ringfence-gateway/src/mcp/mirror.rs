@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::envelope::Params;
+use super::envelope::{Params, Request};
 use super::json;
 
 /// A parameter that a tool's schema marks with `x-mcp-header`.
@@ -114,8 +114,12 @@ pub fn values<'a>(params: &Params<'_>, marked: &'a [Marked]) -> Vec<(&'a str, St
     marked.iter().filter_map(|marked| Some((marked.header.as_str(), text(marked)?))).collect()
 }
 
-/// What a request names: a tool, a prompt or a resource.
-pub fn name_of<'a>(params: &Params<'a>) -> Option<Cow<'a, str>> {
+/// What a request names: a tool, a prompt, a resource, or a task (SEP-2663).
+pub fn name_of<'a>(request: &Request<'a>) -> Option<Cow<'a, str>> {
+    let params = &request.params;
+    if request.method.starts_with("tasks/") {
+        return params.member("taskId").and_then(json::string);
+    }
     params.member("name").or_else(|| params.member("uri")).and_then(json::string)
 }
 

@@ -31,6 +31,7 @@ use self::calls::Calls;
 use self::check::{Asked, Checked, Checker, Forward};
 use self::outbox::Outbox;
 use self::tools::Tools;
+use super::bridge::{Bridge, Said, Way};
 use super::envelope;
 use super::lines::Lines;
 use super::method::Sender;
@@ -117,6 +118,7 @@ where
     let mut wire = Wire {
         checker: Checker::new(session.clone(), Arc::clone(&server), notices, said),
         server,
+        bridge: Bridge::default(),
         to_client: Outbox::new(to_client),
         to_server: Outbox::new(to_server),
         calls: Calls::default(),
@@ -145,11 +147,13 @@ where
             // Everything the client had to say has arrived: the server sees the end of its input.
             wire.to_server.close();
         }
+        wire.say_bridged();
+        let era = wire.bridge.deadline().map(tokio::time::Instant::from_std);
         tokio::select! {
             biased;
             Some(done) = wire.checks.next(), if !wire.checks.is_empty() => wire.done(done),
             Ok(()) = kills.changed() => wire.stop(),
-            Some(line) = heard.recv() => wire.to_client.push(&line),
+            Some(line) = heard.recv() => wire.tell_client(&line),
             written = wire.to_server.write(), if !wire.to_server.is_empty() => {
                 if written.is_err() {
                     // It reads no more; what it still says is taken.
@@ -191,6 +195,7 @@ where
                 }
             }
             () = until(patience) => return End { message: None },
+            () = until(era) => wire.bridge.overdue(),
             () = std::future::ready(()), if wire.uncommitted => {
                 session.commit();
                 wire.uncommitted = false;
@@ -211,6 +216,7 @@ async fn until(moment: Option<tokio::time::Instant>) {
 struct Wire<CW, SW> {
     checker: Checker,
     server: Arc<Server>,
+    bridge: Bridge,
     to_client: Outbox<CW>,
     to_server: Outbox<SW>,
     calls: Calls,
@@ -251,10 +257,39 @@ impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
         !self.to_client.is_full() && !self.to_server.is_flooded() && self.checks.len() < MAX_ALL_CHECKS
     }
 
+    /// What the client is told, in its own words.
+    fn tell_client(&mut self, text: &[u8]) {
+        if self.bridge.is_passing() {
+            self.to_client.push(text);
+            return;
+        }
+        // What the wire lets through or says itself was read before, and has a meaning.
+        let way = envelope::parse(text).map_or(Way::On, |message| self.bridge.client_is_told(&message));
+        if way == Way::On {
+            self.to_client.push(text);
+        }
+    }
+
+    /// What the bridge has to say.
+    fn say_bridged(&mut self) {
+        while let Some(said) = self.bridge.next_said() {
+            match said {
+                Said::ToClient(text) => self.to_client.push(text.as_bytes()),
+                Said::ToServer(text) => match envelope::parse(text.as_bytes()) {
+                    Ok(message) => self.client_message(&message),
+                    Err(refused) => {
+                        tracing::warn!(server = self.server.name, %refused, "a message was not translated");
+                    }
+                },
+            }
+        }
+    }
+
     /// The server is gone: what it said last still reaches the client.
     async fn drain(&mut self) {
         self.to_server.close();
         loop {
+            self.say_bridged();
             tokio::select! {
                 biased;
                 Some(done) = self.checks.next(), if self.results > 0 => self.done(done),
@@ -296,12 +331,12 @@ impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
     fn refuse(&mut self, asked: &Asked, sender: Sender, reply: &[u8]) {
         if asked.is_response {
             // In place of a result that asked for too much.
-            self.to_client.push(reply);
+            self.tell_client(reply);
             return;
         }
         self.calls.close(sender, &asked.key);
         match sender {
-            Sender::Client => self.to_client.push(reply),
+            Sender::Client => self.tell_client(reply),
             Sender::Server => self.to_server.push(reply),
         }
     }
@@ -335,7 +370,7 @@ impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
         if asked.is_response {
             // It was delivered; what the client answers comes in a request of its own.
             sent.into_iter().for_each(calls::delivered);
-            self.to_client.push(&bytes);
+            self.tell_client(&bytes);
             return;
         }
         self.calls.begun(sender, asked, sent, bytes.len());
@@ -344,7 +379,7 @@ impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
                 self.sent = Some(Instant::now());
                 self.to_server.push(&bytes);
             }
-            Sender::Server => self.to_client.push(&bytes),
+            Sender::Server => self.tell_client(&bytes),
         }
     }
 
@@ -366,12 +401,12 @@ impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
             let cancelled = reply::cancelled(&stopped.asked);
             match stopped.sender {
                 Sender::Client => {
-                    self.to_client.push(&reply);
+                    self.tell_client(&reply);
                     self.to_server.push(&cancelled);
                 }
                 Sender::Server => {
                     self.to_server.push(&reply);
-                    self.to_client.push(&cancelled);
+                    self.tell_client(&cancelled);
                 }
             }
         }

@@ -183,7 +183,8 @@ fn the_era_is_told_by_the_request() {
         )
     };
     assert!(era(r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}"#));
-    assert!(!era(r#"{"io.modelcontextprotocol/protocolVersion":"2025-11-25"}"#));
+    // Whatever it says it is of: only from 2026-07-28 on does a request say so.
+    assert!(era(r#"{"io.modelcontextprotocol/protocolVersion":"1999-01-01"}"#));
     assert!(!era(r#"{"progressToken":1}"#));
     assert!(!is_stateless(&request(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#).params));
 }

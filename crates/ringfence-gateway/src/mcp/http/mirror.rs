@@ -1,22 +1,26 @@
-//! Headers that repeat what the body says (2026-07-28, Streamable HTTP, Standard headers): whoever
-//! stands in between reads the one, the server the other, so they must agree.
+//! What a session's headers say of its messages: whoever stands in between reads the one, the
+//! server the other, so they must agree.
 
 use hyper::StatusCode;
 use hyper::header::HeaderMap;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::alone::mismatch;
 use super::gate::single;
 use super::reply::Stop;
-use crate::mcp::envelope::Message;
-use crate::mcp::method::{self, Revision, is_stateless};
+use crate::mcp::envelope::{Message, Request};
+use crate::mcp::method::Revision;
 use crate::mcp::mirror::{decoded, name_of};
 
-const HEADER_MISMATCH: i32 = -32020;
+pub(super) const REVISION: &str = "mcp-protocol-version";
+pub(super) const METHOD: &str = "mcp-method";
+pub(super) const NAME: &str = "mcp-name";
+
 const UNSUPPORTED_REVISION: i32 = -32022;
 
 /// Refuses a revision that is not known.
 pub(super) fn revision(headers: &HeaderMap) -> Result<Option<&str>, Stop> {
-    let Some(asked) = single(headers, "mcp-protocol-version")? else { return Ok(None) };
+    let Some(asked) = single(headers, REVISION)? else { return Ok(None) };
     if Revision::ALL.iter().any(|known| known.as_str() == asked) {
         return Ok(Some(asked));
     }
@@ -26,7 +30,7 @@ pub(super) fn revision(headers: &HeaderMap) -> Result<Option<&str>, Stop> {
     Err(Stop::coded(StatusCode::BAD_REQUEST, UNSUPPORTED_REVISION, message, data))
 }
 
-/// Refuses headers that say something else than the message, or are missing where they must be.
+/// Refuses headers that say something else than a message of a session.
 pub(super) fn agrees(headers: &HeaderMap, message: &Message<'_>) -> Result<(), Stop> {
     let asked = revision(headers)?;
     // What says nothing of its revision may be of the one that has batches.
@@ -35,38 +39,27 @@ pub(super) fn agrees(headers: &HeaderMap, message: &Message<'_>) -> Result<(), S
     {
         return Err(Stop::bad("this revision of the protocol has no batches"));
     }
-    let (method, name) = (single(headers, "mcp-method")?, single(headers, "mcp-name")?);
-    let (said, params) = match message {
-        Message::Request(request) => (Some(&*request.method), Some(&request.params)),
-        Message::Notification(notification) => (Some(&*notification.method), Some(&notification.params)),
-        Message::Response(_) | Message::Batch(_) => (None, None),
+    let method = match message {
+        Message::Request(request) => Some(&*request.method),
+        Message::Notification(notification) => Some(&*notification.method),
+        Message::Response(_) | Message::Batch(_) => None,
     };
-    let named = params.and_then(name_of).map(std::borrow::Cow::into_owned);
-    if method.is_some() && method != said {
+    let said = single(headers, METHOD)?;
+    if said.is_some() && said != method {
         return Err(mismatch("Mcp-Method"));
     }
-    if let Some(name) = name
-        && (named.is_none() || decoded(name).as_deref() != named.as_deref())
-    {
-        return Err(mismatch("Mcp-Name"));
+    let named = match message {
+        Message::Request(request) => named(request),
+        Message::Notification(_) | Message::Response(_) | Message::Batch(_) => None,
+    };
+    match single(headers, NAME)? {
+        Some(name) if named.is_none() || decoded(name).as_deref() != named.as_deref() => {
+            Err(mismatch("Mcp-Name"))
+        }
+        Some(_) | None => Ok(()),
     }
-    if let (Message::Request(_), Some(params)) = (message, params)
-        && is_stateless(params)
-    {
-        if method::revision(params).as_deref() != asked {
-            return Err(mismatch("MCP-Protocol-Version"));
-        }
-        if method.is_none() {
-            return Err(mismatch("Mcp-Method"));
-        }
-        if matches!(said, Some("tools/call" | "resources/read" | "prompts/get")) && name.is_none() {
-            return Err(mismatch("Mcp-Name"));
-        }
-    }
-    Ok(())
 }
 
-fn mismatch(header: &str) -> Stop {
-    let message = format!("the header `{header}` does not say what the body says");
-    Stop::coded(StatusCode::BAD_REQUEST, HEADER_MISMATCH, &message, Value::Null)
+fn named(request: &Request<'_>) -> Option<String> {
+    name_of(request).map(std::borrow::Cow::into_owned)
 }

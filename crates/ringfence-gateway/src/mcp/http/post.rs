@@ -13,10 +13,10 @@ use tokio::time::timeout;
 
 use super::reply::{self, Content, Reply, Stop};
 use super::session::{Asked, Heard, Kind, Line, NotAsked, Session};
-use super::{Front, SESSION, Upstreams, gate, mirror};
+use super::{Front, SESSION, Upstreams, alone, gate, mirror};
 use crate::mcp::edit;
 use crate::mcp::envelope::{self, Answer, Message};
-use crate::mcp::method::{self, is_stateless};
+use crate::mcp::{json, method};
 
 /// How much of a body that says how long it is is made room for at once.
 const AT_ONCE: usize = 64 * 1024;
@@ -34,13 +34,23 @@ impl<U: Upstreams> Front<U> {
         let (head, body) = request.into_parts();
         gate::is_json(&head.headers)?;
         gate::accepts(&head.headers, &["application/json", "text/event-stream"])?;
-        mirror::revision(&head.headers)?;
         let (body, held) = self.body(&head.headers, body, bodies).await?;
         let message = envelope::parse(&body)
             .map_err(|refused| Stop::message(StatusCode::BAD_REQUEST, edit::refused(&refused)))?;
-        mirror::agrees(&head.headers, &message)?;
-        let asked = asked(&message);
         let line = Line { text: one_line(&message), held: Some(held) };
+        if let Message::Request(request) = &message
+            && alone::is_one(&head.headers, request)?
+        {
+            alone::checked(&head.headers, request)?;
+            let heard = self.ask_alone(server, caller, request, &head.headers, line).await?;
+            return self.heard(heard, alone::status).await;
+        }
+        let answered = |stop: Stop| match &message {
+            Message::Request(request) => stop.of(request.id),
+            Message::Notification(_) | Message::Response(_) | Message::Batch(_) => stop,
+        };
+        mirror::agrees(&head.headers, &message).map_err(answered)?;
+        let asked = asked(&message);
         let named = gate::single(&head.headers, SESSION)?.is_some();
         if asked.is_empty() {
             let session = self.session(&head.headers, server, &caller)?;
@@ -54,18 +64,14 @@ impl<U: Upstreams> Front<U> {
             return Ok(reply::empty(StatusCode::ACCEPTED));
         }
         match &message {
-            Message::Request(request) if !named && is_stateless(&request.params) => {
-                let heard = self.ask_alone(server, caller, request, line).await?;
-                self.heard(heard).await
-            }
             Message::Request(request) if !named && request.method == "initialize" => {
                 let beginning = Beginning(Some(self.open(server, caller, Kind::Named).await?));
                 beginning.ask(self, asked, line).await
             }
             _ => {
-                let session = self.session(&head.headers, server, &caller)?;
+                let session = self.session(&head.headers, server, &caller).map_err(answered)?;
                 let heard = session.ask(asked, || line).await.map_err(NotAsked::stop)?;
-                self.heard(heard).await
+                self.heard(heard, always_ok).await
             }
         }
     }
@@ -76,10 +82,19 @@ impl<U: Upstreams> Front<U> {
         server: &str,
         caller: Caller,
         request: &envelope::Request<'_>,
+        headers: &HeaderMap,
         line: Line,
     ) -> Result<Heard, Stop> {
         let mut line = Some(line);
-        for session in self.sessions.of_credential(server, caller.id()) {
+        let mut sessions = self.sessions.of_credential(server, caller.id());
+        if let Some(state) = request.params.member("requestState").and_then(json::string) {
+            // Whoever comes back does so where it has been.
+            sessions.sort_by_key(|session| !session.handed_out(&state));
+        }
+        for session in sessions {
+            if request.method == "tools/call" {
+                alone::agrees(headers, request, &session.marked(request).await)?;
+            }
             let once =
                 || line.take().expect("invariant: a line is taken only by the wire that takes the request");
             match session.ask(vec![Asked::of(request)], once).await {
@@ -89,6 +104,9 @@ impl<U: Upstreams> Front<U> {
             }
         }
         let session = self.open(server, caller, Kind::OfCredential).await?;
+        if request.method == "tools/call" {
+            alone::agrees(headers, request, &session.marked(request).await)?;
+        }
         let once = || line.take().expect("invariant: no other wire took the line");
         session.ask(vec![Asked::of(request)], once).await.map_err(NotAsked::stop)
     }
@@ -119,9 +137,14 @@ impl<U: Upstreams> Front<U> {
         Ok(session)
     }
 
-    async fn heard(&self, mut heard: Heard) -> Result<Response<Reply>, Stop> {
+    /// The answer, with the status that `status` gives it where it comes at once.
+    async fn heard(
+        &self,
+        mut heard: Heard,
+        status: fn(&[u8]) -> StatusCode,
+    ) -> Result<Response<Reply>, Stop> {
         match timeout(self.limits.beat, heard.next()).await {
-            Ok(Some(said)) if said.is_last => Ok(reply::json(StatusCode::OK, said.text)),
+            Ok(Some(said)) if said.is_last => Ok(reply::json(status(&said.text), said.text)),
             Ok(Some(said)) => {
                 heard.begin_with(said);
                 Ok(reply::events(heard, self.limits.beat))
@@ -188,7 +211,7 @@ impl Beginning {
     ) -> Result<Response<Reply>, Stop> {
         let session = self.0.as_ref().map(Arc::clone).expect("invariant: it is made with a session");
         let heard = session.ask(asked, || line).await.map_err(NotAsked::stop)?;
-        let mut response = front.heard(heard).await?;
+        let mut response = front.heard(heard, always_ok).await?;
         if !is_error(response.body()) {
             let id = HeaderValue::from_str(&session.id)
                 .expect("invariant: an id of ours is made of hexadecimal digits");
@@ -205,6 +228,11 @@ impl Drop for Beginning {
             session.end("it was not initialized");
         }
     }
+}
+
+/// What a session's requests are answered with, whatever the answer is.
+fn always_ok(_: &[u8]) -> StatusCode {
+    StatusCode::OK
 }
 
 /// Whether a client is told that what it asked failed.

@@ -13,14 +13,23 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::session::{Heard, Said};
+use crate::mcp::envelope::Id;
 
 /// A request that is answered without going further.
 #[derive(Debug)]
 pub(super) struct Stop {
     status: StatusCode,
-    /// A JSON-RPC error.
-    body: String,
+    told: Told,
     headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// What is said with it.
+#[derive(Debug)]
+enum Told {
+    /// A JSON-RPC error, and the id that it answers as written.
+    Error { id: String, error: Value },
+    /// A message, whole.
+    Message(String),
 }
 
 impl Stop {
@@ -37,13 +46,20 @@ impl Stop {
         if let (Some(members), false) = (error.as_object_mut(), data.is_null()) {
             members.insert("data".to_owned(), data);
         }
-        let body = json!({ "jsonrpc": "2.0", "id": null, "error": error }).to_string();
-        Stop { status, body, headers: Vec::new() }
+        Stop { status, told: Told::Error { id: "null".to_owned(), error }, headers: Vec::new() }
     }
 
     /// A message that is answered by a message.
     pub(super) fn message(status: StatusCode, body: String) -> Stop {
-        Stop { status, body, headers: Vec::new() }
+        Stop { status, told: Told::Message(body), headers: Vec::new() }
+    }
+
+    /// It answers the request with this id.
+    pub(super) fn of(mut self, request: Id<'_>) -> Stop {
+        if let Told::Error { id, .. } = &mut self.told {
+            *id = request.text().to_owned();
+        }
+        self
     }
 
     pub(super) fn unauthorized(reason: &str, was_shown: bool) -> Stop {
@@ -61,7 +77,11 @@ impl Stop {
     }
 
     pub(super) fn response(self) -> Response<Reply> {
-        let mut response = json(self.status, Bytes::from(self.body));
+        let body = match self.told {
+            Told::Error { id, error } => format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#),
+            Told::Message(message) => message,
+        };
+        let mut response = json(self.status, Bytes::from(body));
         response.headers_mut().extend(self.headers);
         response
     }

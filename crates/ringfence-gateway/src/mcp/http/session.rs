@@ -15,8 +15,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::reply::Stop;
 use super::{Limits, Opened};
-use crate::mcp::envelope::{self, Id, IdKey, MAX_BYTES, Message, Object, Params, Request};
+use crate::mcp::bridge::STATES;
+use crate::mcp::envelope::{self, Id, IdKey, MAX_BYTES, Message, Object, Params, Request, Response};
+use crate::mcp::json::string;
 use crate::mcp::lines::Lines;
+use crate::mcp::mirror::Marked;
 
 /// Lines that may wait for the wire; each holds its part of its caller's bound on bodies.
 const WAITING: usize = 16;
@@ -73,6 +76,13 @@ struct State {
     used: Instant,
     ended: Option<&'static str>,
     posts: u64,
+    /// By tool, the parameters that its schema marks; none where the tools have not been looked at
+    /// since they last changed.
+    marks: Option<HashMap<String, Vec<Marked>>>,
+    /// Requests of the front's own.
+    asked: u64,
+    /// What the states begin with that its bridge hands out for clients to come back with.
+    states: Option<String>,
 }
 
 /// A request without an answer.
@@ -163,6 +173,9 @@ impl Session {
             used: Instant::now(),
             ended: None,
             posts: 0,
+            marks: None,
+            asked: 0,
+            states: None,
         };
         let session = Session {
             id,
@@ -269,6 +282,28 @@ impl Session {
         self.tell_if_settled(&state);
     }
 
+    /// Whether a client that comes back with this state has been here.
+    pub(super) fn handed_out(&self, given: &str) -> bool {
+        self.state().states.as_ref().is_some_and(|states| given.starts_with(states.as_str()))
+    }
+
+    /// An id for a request of the front's own.
+    pub(super) fn own_id(&self) -> String {
+        let mut state = self.state();
+        state.asked = state.asked.saturating_add(1);
+        format!("\"ringfence-front-{}\"", state.asked)
+    }
+
+    /// What is known of the marks of a tool; none where the tools have not been looked at.
+    pub(super) fn known_marks(&self, tool: &str) -> Option<Vec<Marked>> {
+        let state = self.state();
+        Some(state.marks.as_ref()?.get(tool).cloned().unwrap_or_default())
+    }
+
+    pub(super) fn remember_marks(&self, found: HashMap<String, Vec<Marked>>) {
+        self.state().marks = Some(found);
+    }
+
     fn usable(&self) -> Result<(), NotAsked> {
         let mut state = self.state();
         state.used = Instant::now();
@@ -353,10 +388,16 @@ impl Session {
                 };
                 let is_last = post.left.fetch_sub(1, Ordering::SeqCst) <= 1;
                 state.used = Instant::now();
+                if state.states.is_none() && self.kind == Kind::OfCredential {
+                    state.states = states_of(response);
+                }
                 self.tell_if_settled(&state);
                 return Ok(Some((post.to.clone(), Said { text, is_last })));
             }
             Message::Notification(notification) => {
+                if notification.method == "notifications/tools/list_changed" {
+                    state.marks = None;
+                }
                 if let Some(to) = state.asker_of(&notification.params) {
                     return Ok(Some((to, Said { text, is_last: false })));
                 }
@@ -546,6 +587,13 @@ impl Drop for Heard {
             None => self.session.state().used = Instant::now(),
         }
     }
+}
+
+/// What the state of an interim result of the bridge's begins with: it names the wire.
+fn states_of(response: &Response<'_>) -> Option<String> {
+    let state = Object::of_result(response)?.member("requestState").and_then(string)?;
+    let (wire, _) = state.rsplit_once('-').filter(|_| state.starts_with(STATES))?;
+    Some(format!("{wire}-"))
 }
 
 async fn write(mut to_wire: Box<dyn AsyncWrite + Send + Unpin>, mut lines: mpsc::Receiver<Line>) {

@@ -4,7 +4,7 @@ use tokio::io::AsyncWrite;
 
 use super::calls::{Cancellation, OpenCall};
 use super::check::Asked;
-use super::{Wire, reply};
+use super::{Way, Wire, reply};
 use crate::mcp::envelope::{self, Message, Notification, Object, Refused, Request, Response};
 use crate::mcp::method::{self, Meaning, Sender};
 
@@ -14,13 +14,26 @@ impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
             if line.iter().all(u8::is_ascii_whitespace) { Ok(None) } else { envelope::parse(line).map(Some) }
         });
         match parsed {
-            Ok(Some(message)) => self.client_message(&message),
+            Ok(Some(message)) => self.client_says(&message),
             Ok(None) => {}
-            Err(refused) => self.to_client.push(&reply::refused(&refused)),
+            Err(refused) => self.tell_client(&reply::refused(&refused)),
         }
     }
 
-    fn client_message(&mut self, message: &Message<'_>) {
+    /// A message of the client's own: it may be of another era than the server.
+    fn client_says(&mut self, message: &Message<'_>) {
+        if let Message::Batch(batch) = message {
+            batch.messages.iter().for_each(|message| self.client_says(message));
+            return;
+        }
+        if self.bridge.is_passing() || self.bridge.client_says(message) == Way::On {
+            self.client_message(message);
+        }
+        // In the order in which it was said.
+        self.say_bridged();
+    }
+
+    pub(super) fn client_message(&mut self, message: &Message<'_>) {
         match message {
             Message::Request(request) => self.client_request(request),
             Message::Notification(notification) => self.client_notification(notification),
@@ -32,7 +45,7 @@ impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
 
     fn client_request(&mut self, request: &Request<'_>) {
         if let Some(objection) = self.calls.objection(Sender::Client, request.id) {
-            self.to_client.push(&reply::error(request.id, -32600, objection));
+            self.tell_client(&reply::error(request.id, -32600, objection));
             return;
         }
         let meaning = match method::of_request(&self.server.name, Sender::Client, request) {
@@ -40,7 +53,7 @@ impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
             Err(malformed) => {
                 let code =
                     if matches!(malformed, method::Malformed::UnknownMethod(_)) { -32601 } else { -32602 };
-                self.to_client.push(&reply::error(request.id, code, &malformed.to_string()));
+                self.tell_client(&reply::error(request.id, code, &malformed.to_string()));
                 return;
             }
         };
@@ -50,7 +63,7 @@ impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
             Meaning::Task(task) => {
                 if !self.calls.made_task(&task) {
                     let reason = "no call of this connection made that task";
-                    self.to_client.push(&reply::error(request.id, -32602, reason));
+                    self.tell_client(&reply::error(request.id, -32602, reason));
                     return;
                 }
                 0

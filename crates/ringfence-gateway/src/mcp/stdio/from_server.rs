@@ -61,13 +61,13 @@ impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
             tracing::info!(server = self.server.name, "a notification that asks something was left out");
             return;
         }
-        self.to_client.push(notification.text.as_bytes());
+        self.tell_client(notification.text.as_bytes());
     }
 
     fn server_response(&mut self, response: &Response<'_>) {
         let Some(id) = response.id else {
             // An error about something that it could not read: the client may know what.
-            self.to_client.push(response.text.as_bytes());
+            self.tell_client(response.text.as_bytes());
             return;
         };
         if self.tools.is_mine(id) {
@@ -94,21 +94,21 @@ impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
         self.settled.extend(call.settle(response, result.as_ref(), taken_in));
         if let (Answer::Result(result), "tools/list") = (response.answer, method.as_str()) {
             match self.checker.shown_tools(response.text, result, call.is_first_page(), &mut self.tools) {
-                Ok(text) => self.to_client.push(text.as_bytes()),
+                Ok(text) => self.tell_client(text.as_bytes()),
                 Err(refused) => {
                     let reason = format!("the server's list of tools is withheld: {}", refused.why);
-                    self.to_client.push(&reply::error(id, -32603, &reason));
+                    self.tell_client(&reply::error(id, -32603, &reason));
                 }
             }
             return;
         }
         match attempt::asked_inside(&self.server.name, response) {
-            Ok(actions) if actions.is_empty() => self.to_client.push(response.text.as_bytes()),
+            Ok(actions) if actions.is_empty() => self.tell_client(response.text.as_bytes()),
             Ok(actions) => {
                 let target = self.checker.server_alone();
                 self.check(Sender::Server, Asked::of_result(id), response.text, actions.len(), target);
             }
-            Err(reason) => self.to_client.push(&reply::error(id, -32603, &reason)),
+            Err(reason) => self.tell_client(&reply::error(id, -32603, &reason)),
         }
     }
 
@@ -125,7 +125,7 @@ impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
             }
             Ok(Meaning::Nothing | Meaning::Actions(_) | Meaning::Task(_)) => {
                 self.calls.open(Sender::Server, request.id, OpenCall::passing(request));
-                self.to_client.push(request.text.as_bytes());
+                self.tell_client(request.text.as_bytes());
             }
             Err(malformed) => {
                 self.to_server.push(&reply::error(request.id, -32601, &malformed.to_string()));

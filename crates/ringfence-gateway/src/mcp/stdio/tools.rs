@@ -10,7 +10,7 @@ use ringfence_model::Arguments;
 
 use super::Server;
 use crate::mcp::edit::{self, ToolList};
-use crate::mcp::envelope::{Answer, Id, IdKey, Object, Params, Refused, Request, Response};
+use crate::mcp::envelope::{self, Answer, Id, IdKey, Object, Params, Refused, Request, Response};
 use crate::mcp::schema::InputSchema;
 
 /// How many pages of a list are asked for.
@@ -110,7 +110,7 @@ impl Tools {
         if self.asking.is_some() {
             return None;
         }
-        let meta = call.params.member("_meta").and_then(without_progress);
+        let meta = call.params.member("_meta").and_then(envelope::without_progress);
         let nonce = RandomState::new().hash_one(call.text);
         let id = format!("ringfence-{nonce:016x}");
         let asking = Asking { id, pages: 0, found: Known::new(), stale: false, meta };
@@ -262,15 +262,4 @@ fn listed(name: &str, tool: &edit::Tool<'_>, server: &Server) -> Listed {
 fn next_cursor(result: &str) -> Option<&str> {
     let result = Object::parse(result, &[]).ok()?;
     result.member("nextCursor").filter(|cursor| *cursor != "null")
-}
-
-/// The caller's `_meta` without its progress token: progress of our request is not the caller's.
-fn without_progress(meta: &str) -> Option<String> {
-    let meta = Object::parse(meta, &[]).ok()?;
-    let kept: Vec<String> = meta
-        .members()
-        .filter(|(name, _)| *name != "progressToken")
-        .map(|(name, value)| format!("{}:{value}", serde_json::Value::from(name)))
-        .collect();
-    Some(format!("{{{}}}", kept.join(",")))
 }

@@ -26,7 +26,7 @@ pub(super) fn of_post() -> HeaderMap {
 /// tool marks (2026-07-28, Streamable HTTP, Request metadata).
 pub(super) fn alone(headers: &mut HeaderMap, request: &Request<'_>, marked: &[Marked]) {
     put(headers, METHOD, &request.method);
-    if let Some(name) = mirror::name_of(&request.params) {
+    if let Some(name) = mirror::name_of(request) {
         put(headers, NAME, &name);
     }
     for (name, value) in mirror::values(&request.params, marked) {

@@ -20,7 +20,7 @@ use crate::mcp::envelope::{
 };
 use crate::mcp::json;
 use crate::mcp::lines::Lines;
-use crate::mcp::method::{self, Revision, is_stateless};
+use crate::mcp::method::{self, is_stateless};
 use crate::mcp::mirror::{self, Marked};
 
 /// Messages that may wait for the wire.
@@ -276,7 +276,7 @@ impl Talk {
         if request.method != "tools/call" {
             return Vec::new();
         }
-        let name = mirror::name_of(&request.params);
+        let name = mirror::name_of(request);
         name.and_then(|name| self.known().marks.get(&*name).cloned()).unwrap_or_default()
     }
 
@@ -299,9 +299,7 @@ fn answer_in<'m, 'a>(message: &'m Message<'a>, request: &Request<'_>) -> Option<
 
 /// The revision that a request that stands alone says it is of.
 pub(super) fn revision_of(request: &Request<'_>) -> Option<HeaderValue> {
-    let said = method::revision(&request.params)?;
-    let known = Revision::ALL.iter().find(|known| known.as_str() == said)?;
-    Some(HeaderValue::from_static(known.as_str()))
+    HeaderValue::from_str(&method::revision(&request.params)?).ok()
 }
 
 async fn write(mut to_wire: WriteHalf<DuplexStream>, mut lines: mpsc::Receiver<Vec<u8>>) {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ringfence_gateway::mcp::http::Limits;
+use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
@@ -129,7 +130,13 @@ async fn what_is_no_request_of_the_protocol_is_refused_and_opens_nothing() {
 #[tokio::test]
 async fn a_header_that_agrees_with_the_body_passes_however_it_is_written() {
     let world = World::new().await;
-    let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"\u0065cho","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
+    let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"\u0065cho","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#;
+    let world_server = async || {
+        let mut server = world.server().await;
+        server.is_of_the_newer_era().await;
+        server
+    };
+    let mut known = None;
     for name in ["echo", "=?base64?ZWNobw==?="] {
         let headers = vec![
             ANN.to_owned(),
@@ -138,9 +145,16 @@ async fn a_header_that_agrees_with_the_body_passes_however_it_is_written() {
             format!("Mcp-Name: {name}"),
         ];
         let asking = tokio::spawn(world.request("POST", "/mcp/srv", headers, call));
-        let mut server = world.server().await;
-        assert_eq!(server.hear_json().await["method"], "tools/list", "{name}");
-        drop(server);
+        let server = match &mut known {
+            Some(server) => server,
+            // The front looks which parameters stand in headers, too.
+            None => {
+                let server = known.insert(world_server().await);
+                server.answers("tools/list", r#"{"resultType":"complete","tools":[{"name":"echo","inputSchema":{"type":"object"}}]}"#).await;
+                server
+            }
+        };
+        server.answers("tools/call", r#"{"resultType":"complete","content":[]}"#).await;
         assert_eq!(asking.await.unwrap().status, 200);
     }
 }
@@ -392,6 +406,12 @@ async fn a_session_that_could_not_be_initialized_does_not_stay() {
     let mut server = world.server().await;
     server.hears_only(INITIALIZE).await;
     server.say(r#"{"jsonrpc":"2.0","id":0,"error":{"code":-32602,"message":"no"}}"#).await;
+    // It may be of the newer era; it is not.
+    let asked = server.hear_json().await;
+    assert_eq!(asked["method"], "server/discover");
+    let refusal =
+        json!({ "jsonrpc": "2.0", "id": asked["id"], "error": { "code": -32601, "message": "no" } });
+    server.say(&refusal.to_string()).await;
     let answer = asking.await.unwrap();
     assert_eq!((answer.status, answer.header("mcp-session-id")), (200, None));
     assert_eq!(server.rest().await, "");

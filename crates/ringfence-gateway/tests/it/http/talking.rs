@@ -158,8 +158,13 @@ async fn requests_that_stand_alone_share_their_credential_s_wire_and_no_ids() {
         tokio::spawn(world.request("POST", "/mcp/srv", headers, &alone(id)))
     };
     let answer = |id: &str| format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"resultType":"complete"}}}}"#);
-    let one = ask("ann", "1");
+    let zero = ask("ann", "0");
     let mut first = world.server().await;
+    first.hears_only(&alone("0")).await;
+    // Others wait until it is known which era the server is of.
+    first.say(&answer("0")).await;
+    assert_eq!(zero.await.unwrap().status, 200);
+    let one = ask("ann", "1");
     first.hears_only(&alone("1")).await;
     // Another id goes the same way; the same id, of another process, another one.
     let two = ask("ann", "2");

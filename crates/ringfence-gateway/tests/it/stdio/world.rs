@@ -74,7 +74,8 @@ impl World {
         let (server, near_server) = Peer::new();
         let (notices, heard) = mpsc::channel(16);
         let wrapped = Server { name: "srv".to_owned(), identity: sha256(b"srv"), trusted: false, schema };
-        let proxy = tokio::spawn(stdio::proxy(session.clone(), wrapped, near_client, near_server, notices));
+        let proxy =
+            tokio::spawn(stdio::proxy(session.clone().led(), wrapped, near_client, near_server, notices));
         World { _folder: folder, guard, session, log, operator, client, server, notices: heard, proxy }
     }
 
@@ -148,6 +149,20 @@ impl World {
 }
 
 impl Peer {
+    /// Answers the next request, which has to be of this method.
+    pub(crate) async fn answers(&mut self, method: &str, result: &str) -> Value {
+        let asked = self.hear_json().await;
+        assert_eq!(asked["method"], method);
+        self.say(&format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, asked["id"])).await;
+        asked
+    }
+
+    /// Answers `server/discover`, which shows that it is of 2026-07-28.
+    pub(crate) async fn is_of_the_newer_era(&mut self) {
+        let result = r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"ttlMs":0,"cacheScope":"public"}"#;
+        self.answers("server/discover", result).await;
+    }
+
     /// One, and what the wrapper reads of it and writes to it.
     pub(crate) fn new() -> (Peer, (DuplexStream, DuplexStream)) {
         let (said, read) = duplex(PIPE);
