@@ -7,6 +7,7 @@
 mod attempt;
 mod canonical;
 mod check;
+mod client_word;
 mod config;
 mod control;
 mod evidence;

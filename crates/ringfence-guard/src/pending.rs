@@ -43,6 +43,11 @@ impl<A: Attempt> Pending<A> {
         &self.ticket
     }
 
+    /// What is attempted.
+    pub fn attempt(&self) -> &A {
+        &self.attempt
+    }
+
     /// What was decided.
     pub fn decision(&self) -> &Decision {
         &self.decision

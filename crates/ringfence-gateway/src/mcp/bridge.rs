@@ -158,6 +158,13 @@ impl Bridge {
         }
     }
 
+    /// A request to the client that follows, by its id, is about this request of the client's.
+    pub fn is_about(&mut self, question: IdKey, call: IdKey) {
+        if let State::Newer(newer) = &mut self.state {
+            newer.is_about(question, call);
+        }
+    }
+
     /// What the client is told, by its server or by the wire.
     pub fn client_is_told(&mut self, message: &Message<'_>) -> Way {
         let next = match (&mut self.state, message) {

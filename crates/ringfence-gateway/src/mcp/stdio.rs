@@ -5,6 +5,7 @@
 //! as long as the other keeps up, drives the checks that are under way, and commits their
 //! records itself when there is nothing else to do.
 
+mod asking;
 mod attempt;
 mod calls;
 mod check;
@@ -27,11 +28,12 @@ use ringfence_model::Digest;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::mpsc;
 
+use self::asking::Said;
 use self::calls::Calls;
 use self::check::{Asked, Checked, Checker, Forward};
 use self::outbox::Outbox;
 use self::tools::Tools;
-use super::bridge::{Bridge, Said, Way};
+use super::bridge::{self, Bridge, Way};
 use super::envelope;
 use super::lines::Lines;
 use super::method::Sender;
@@ -122,6 +124,7 @@ where
         to_client: Outbox::new(to_client),
         to_server: Outbox::new(to_server),
         calls: Calls::default(),
+        elicits: false,
         tools: Tools::default(),
         checks: FuturesUnordered::new(),
         held: 0,
@@ -153,7 +156,12 @@ where
             biased;
             Some(done) = wire.checks.next(), if !wire.checks.is_empty() => wire.done(done),
             Ok(()) = kills.changed() => wire.stop(),
-            Some(line) = heard.recv() => wire.tell_client(&line),
+            Some(aside) = heard.recv() => {
+                if let Some((question, call)) = aside.about {
+                    wire.bridge.is_about(question, call);
+                }
+                wire.tell_client(&aside.text);
+            }
             written = wire.to_server.write(), if !wire.to_server.is_empty() => {
                 if written.is_err() {
                     // It reads no more; what it still says is taken.
@@ -220,6 +228,8 @@ struct Wire<CW, SW> {
     to_client: Outbox<CW>,
     to_server: Outbox<SW>,
     calls: Calls,
+    /// The client of this session can be asked by requests.
+    elicits: bool,
     tools: Tools,
     checks: FuturesUnordered<Check>,
     /// Bytes of the messages that are being checked.
@@ -274,8 +284,8 @@ impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
     fn say_bridged(&mut self) {
         while let Some(said) = self.bridge.next_said() {
             match said {
-                Said::ToClient(text) => self.to_client.push(text.as_bytes()),
-                Said::ToServer(text) => match envelope::parse(text.as_bytes()) {
+                bridge::Said::ToClient(text) => self.to_client.push(text.as_bytes()),
+                bridge::Said::ToServer(text) => match envelope::parse(text.as_bytes()) {
                     Ok(message) => self.client_message(&message),
                     Err(refused) => {
                         tracing::warn!(server = self.server.name, %refused, "a message was not translated");
@@ -303,7 +313,14 @@ impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
         }
     }
 
-    fn check(&mut self, sender: Sender, asked: Asked, text: &str, actions: usize, target: Target) {
+    fn check(
+        &mut self,
+        sender: Sender,
+        asked: Asked,
+        text: &str,
+        (actions, target): (usize, Target),
+        answer: Option<(String, Said)>,
+    ) {
         let (abort, registration) = AbortHandle::new_pair();
         let (bytes, is_result) = (text.len(), asked.is_response);
         if is_result {
@@ -313,7 +330,8 @@ impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
         }
         self.held = self.held.saturating_add(bytes);
         self.uncommitted = self.leads;
-        let check = Abortable::new(self.checker.check(sender, asked, text, actions, target), registration);
+        let check =
+            Abortable::new(self.checker.check(sender, asked, text, actions, target, answer), registration);
         self.checks.push(Box::pin(async move { Done { bytes, is_result, checked: check.await.ok() } }));
     }
 

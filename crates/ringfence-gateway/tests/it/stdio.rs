@@ -1,6 +1,7 @@
 //! The wrapper between a scripted client and a scripted server, over the real guard and log.
 
 mod asking;
+mod asking_clients;
 mod calls;
 mod ends;
 mod floods;

@@ -156,7 +156,10 @@ impl Approvals {
     }
 
     pub(super) fn answered(&mut self, said: &ApprovalAnswered, changed: &mut Changed) {
-        let operator = said.operator.clone().unwrap_or_default();
+        let operator = match &said.operator {
+            Some(operator) => operator.clone(),
+            None => said.via.as_deref().unwrap_or_default().to_owned(),
+        };
         match &*said.verdict {
             "approve" => drop(self.answer(&said.id, Answer::Approved { operator })),
             "deny" => drop(self.answer(&said.id, Answer::Refused { operator })),

@@ -32,6 +32,8 @@ pub(super) struct Newer {
     /// Requests of our own that nobody waits for.
     own: HashMap<IdKey, ()>,
     level: Option<String>,
+    /// The wire's next question, and the call that it is about.
+    about: Option<(IdKey, IdKey)>,
 }
 
 #[derive(Debug)]
@@ -92,6 +94,7 @@ impl Newer {
             listens: Listens::default(),
             own: HashMap::new(),
             level: None,
+            about: None,
         }
     }
 
@@ -120,6 +123,10 @@ impl Newer {
             Message::Response(_) => Way::Taken,
             Message::Batch(_) => Way::On,
         }
+    }
+
+    pub(super) fn is_about(&mut self, question: IdKey, call: IdKey) {
+        self.about = Some((question, call));
     }
 
     fn request(&mut self, request: &Request<'_>, said: &mut Outbox) {
@@ -280,7 +287,9 @@ impl Newer {
             said.tell_server(write::result(id, "{}"));
             return;
         }
-        match self.asks.ask(request, &mut self.calls, said) {
+        let about = self.about.take().filter(|(question, _)| *question == request.id.key());
+        let about = about.map(|(_, call)| call);
+        match self.asks.ask(request, about.as_ref(), &mut self.calls, said) {
             Asking::Parked(answer) => said.tell_client(answer),
             Asking::Queued => {}
             Asking::Nobody => {

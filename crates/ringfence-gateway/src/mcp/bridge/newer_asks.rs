@@ -79,18 +79,23 @@ impl Asks {
             .collect()
     }
 
-    /// The server asks. It does not say for which call: the newest whose client can be asked.
+    /// The server asks. Where it is not known for which call, it is the newest whose client can be
+    /// asked.
     pub(super) fn ask(
         &mut self,
         request: &Request<'_>,
+        about: Option<&IdKey>,
         calls: &mut HashMap<IdKey, Call>,
         said: &mut Outbox,
     ) -> Asking {
         let able = |call: &&mut Call| {
             Asks::may_ask(&call.method) && call.can.iter().any(|method| request.method == *method)
         };
-        let newest = calls.values_mut().filter(able).max_by_key(|call| (call.id.is_some(), call.number));
-        let Some(call) = newest else { return Asking::Nobody };
+        let call = match about {
+            Some(about) => calls.get_mut(about).filter(able),
+            None => calls.values_mut().filter(able).max_by_key(|call| (call.id.is_some(), call.number)),
+        };
+        let Some(call) = call else { return Asking::Nobody };
         let key = write::key(&call.at);
         let asked = Asked {
             name: format!("ask-{}", said.count),

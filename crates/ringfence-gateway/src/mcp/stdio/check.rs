@@ -1,6 +1,7 @@
 //! The checks of one connection: from a message to a permit, or to the reply that refuses it.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,11 +9,12 @@ use ringfence_guard::{Pending, Permit, Session, Target, Verdict};
 use ringfence_model::{Action, ActionKind, Arguments, Integrity, Labels, Resource};
 use tokio::sync::mpsc;
 
+use super::asking::{self, Again, Question, Questions, Said};
 use super::attempt::Sending;
 use super::tools::Tools;
 use super::{Schema, Server, reply};
 use crate::mcp::edit::ResultType;
-use crate::mcp::envelope::{self, Id, IdKey, Refused, Request};
+use crate::mcp::envelope::{self, Id, IdKey, Message, Refused, Request};
 use crate::mcp::method::{Sender, is_stateless};
 
 /// How long a call waits for a person before it is answered that it waits.
@@ -26,7 +28,16 @@ pub(super) struct Checker {
     name: Arc<str>,
     notices: mpsc::Sender<String>,
     /// Lines to the client that come while a check goes on.
-    said: mpsc::UnboundedSender<Vec<u8>>,
+    said: mpsc::UnboundedSender<Aside>,
+    /// What the client is asked meanwhile.
+    pub(super) questions: Questions,
+}
+
+/// A line to the client that is not an answer.
+pub(super) struct Aside {
+    pub(super) text: Vec<u8>,
+    /// Where it is a request: its id, and that of the client's request that it is about.
+    pub(super) about: Option<(IdKey, IdKey)>,
 }
 
 /// What came of a check.
@@ -49,10 +60,15 @@ impl Checker {
         session: Session,
         server: Arc<Server>,
         notices: mpsc::Sender<String>,
-        said: mpsc::UnboundedSender<Vec<u8>>,
+        said: mpsc::UnboundedSender<Aside>,
     ) -> Self {
         let name = server.name.as_str().into();
-        Checker { session, server, name, notices, said }
+        Checker { session, server, name, notices, said, questions: Questions::default() }
+    }
+
+    /// A request that was made again after its client was asked, if it is one.
+    pub(super) fn again(&self, request: &Request<'_>) -> Option<Result<Again, &'static str>> {
+        asking::again(&self.session, request)
     }
 
     /// Checks a message that attempts so many actions.
@@ -63,13 +79,23 @@ impl Checker {
         text: &str,
         actions: usize,
         target: Target,
+        answer: Option<(String, Said)>,
     ) -> impl Future<Output = Checked> + Send + use<> {
         let text: Arc<[u8]> = text.as_bytes().into();
         let session = self.session.clone();
         let server = Arc::clone(&self.name);
         let notices = self.notices.clone();
         let said = self.said.clone();
+        let questions = self.questions.clone();
         async move {
+            let was_asked = answer.is_some();
+            if let Some((ask, said)) = answer
+                && let Some(said) = said.answer()
+                && let Err(error) = session.client_answers(&ask, said).await
+            {
+                // It has expired or was used: it is asked anew.
+                tracing::debug!(ask, %error, "a client's answer does not count");
+            }
             let mut permits = Vec::with_capacity(actions);
             for which in 0..actions {
                 let attempt = Sending {
@@ -85,7 +111,29 @@ impl Checker {
                     if notices.try_send(notice).is_err() {
                         tracing::debug!("nobody can be told that an answer is waited for");
                     }
-                    verdict = wait(pending, &asked, &said).await;
+                    let client_may_answer = pending.client_may_answer();
+                    verdict = match asked.way {
+                        asking::Way::Result if client_may_answer && !was_asked => {
+                            let reply = match envelope::parse(&text) {
+                                Ok(Message::Request(request)) => {
+                                    asking::interim(&session, &request, &asked, &pending)
+                                }
+                                _ => None,
+                            };
+                            if let Some(reply) = reply {
+                                return Checked::Refuse { asked, sender, reply: reply.into_bytes() };
+                            }
+                            wait(pending, &asked, &said).await
+                        }
+                        asking::Way::Result if client_may_answer => Verdict::Pending(pending),
+                        asking::Way::Request if client_may_answer => {
+                            let question = questions.ask(&asked, &pending, &said);
+                            answered(&session, pending, &asked, &said, question).await
+                        }
+                        asking::Way::None | asking::Way::Request | asking::Way::Result => {
+                            wait(pending, &asked, &said).await
+                        }
+                    };
                 }
                 let reply = match verdict {
                     Verdict::Allowed(permit) => {
@@ -172,11 +220,13 @@ pub(super) struct Asked {
     /// Whether it is a server's result that asks for something, rather than a request.
     pub(super) is_response: bool,
     progress: Option<String>,
+    /// How the client can be asked about it.
+    way: asking::Way,
 }
 
 impl Asked {
-    /// Of a request.
-    pub(super) fn of_request(request: &Request<'_>) -> Asked {
+    /// Of a request; `elicits` says whether the client of this session can be asked by requests.
+    pub(super) fn of_request(request: &Request<'_>, elicits: bool) -> Asked {
         let string = |text: &str| serde_json::from_str::<String>(text).ok();
         let progress = || {
             let meta = envelope::Object::parse(request.params.member("_meta")?, &[]).ok()?;
@@ -190,6 +240,11 @@ impl Asked {
             result_type: if stateless { ResultType::Complete } else { ResultType::Unsaid },
             is_response: false,
             progress: progress(),
+            way: match (stateless, elicits) {
+                (true, _) => asking::by_result(request),
+                (false, true) => asking::Way::Request,
+                (false, false) => asking::Way::None,
+            },
             method: request.method.clone().into_owned(),
         }
     }
@@ -203,6 +258,7 @@ impl Asked {
             result_type: ResultType::Complete,
             is_response: true,
             progress: None,
+            way: asking::Way::None,
             method: "inputRequests".to_owned(),
         }
     }
@@ -218,16 +274,38 @@ fn notice(server: &str, asked: &Asked, pending: &Pending<Sending>) -> String {
     format!("`{what}` on `{server}` waits for a person: ringfence approvals approve {id}")
 }
 
+/// Waits for a person, or for what the client says to a question.
+async fn answered(
+    session: &Session,
+    pending: Pending<Sending>,
+    asked: &Asked,
+    said: &mpsc::UnboundedSender<Aside>,
+    mut question: Question,
+) -> Verdict<Sending> {
+    let ask = pending.ticket().as_str().to_owned();
+    let mut waiting = pin!(wait(pending, asked, said));
+    let heard = tokio::select! {
+        verdict = &mut waiting => return verdict,
+        heard = question.answer() => heard,
+    };
+    if let Some(answer) = heard.answer()
+        && let Err(error) = session.client_answers(&ask, answer).await
+    {
+        tracing::warn!(ask, %error, "a client's answer does not count");
+    }
+    waiting.await
+}
+
 async fn wait(
     mut pending: Pending<Sending>,
     asked: &Asked,
-    said: &mpsc::UnboundedSender<Vec<u8>>,
+    said: &mpsc::UnboundedSender<Aside>,
 ) -> Verdict<Sending> {
     let rounds = WAIT.as_secs() / PROGRESS.as_secs();
     for round in 0..rounds {
         if let Some(token) = &asked.progress {
             let line = reply::progress(token, round, rounds, pending.ticket().as_str());
-            if said.send(line).is_err() {
+            if said.send(Aside { text: line, about: None }).is_err() {
                 tracing::debug!("the connection ended while an answer was waited for");
             }
         }

@@ -4,7 +4,7 @@ use tokio::io::AsyncWrite;
 
 use super::calls::{Cancellation, OpenCall};
 use super::check::Asked;
-use super::{Way, Wire, reply};
+use super::{Way, Wire, asking, reply};
 use crate::mcp::envelope::{self, Message, Notification, Object, Refused, Request, Response};
 use crate::mcp::method::{self, Meaning, Sender};
 
@@ -48,6 +48,9 @@ impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
             self.tell_client(&reply::error(request.id, -32600, objection));
             return;
         }
+        if request.method == "initialize" {
+            self.elicits = request.params.member("capabilities").is_some_and(asking::elicits);
+        }
         let meaning = match method::of_request(&self.server.name, Sender::Client, request) {
             Ok(meaning) => meaning,
             Err(malformed) => {
@@ -83,8 +86,24 @@ impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
             }
             return;
         }
-        let target = self.checker.target(request, &self.tools, None);
-        self.check(Sender::Client, Asked::of_request(request), request.text, actions, target);
+        self.check_request(request, actions, None);
+    }
+
+    /// Checks a request of the client's; `unlisted` says why its server's tools are not known.
+    fn check_request(&mut self, request: &Request<'_>, actions: usize, unlisted: Option<&str>) {
+        let mut target = self.checker.target(request, &self.tools, unlisted);
+        let asked = Asked::of_request(request, self.elicits);
+        match self.checker.again(request) {
+            None => self.check(Sender::Client, asked, request.text, (actions, target), None),
+            Some(Ok(again)) => {
+                let answer = Some((again.ask, again.said));
+                self.check(Sender::Client, asked, &again.text, (actions, target), answer);
+            }
+            Some(Err(why)) => {
+                target.misfit = Some(why.to_owned());
+                self.check(Sender::Client, asked, request.text, (actions, target), None);
+            }
+        }
     }
 
     /// The calls that waited for the server's list of tools go on; `unlisted` says why it is not
@@ -92,9 +111,8 @@ impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
     pub(super) fn go_on(&mut self, unlisted: Option<&str>) {
         for (_, text) in self.tools.take_waiting() {
             let Ok(Message::Request(request)) = envelope::parse(text.as_bytes()) else { continue };
-            let target = self.checker.target(&request, &self.tools, unlisted);
             // A call attempts one thing.
-            self.check(Sender::Client, Asked::of_request(&request), request.text, 1, target);
+            self.check_request(&request, 1, unlisted);
         }
     }
 
@@ -119,6 +137,9 @@ impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
 
     /// The client's answer to something that the server asked.
     fn client_response(&mut self, response: &Response<'_>) {
+        if self.checker.questions.answered(response) {
+            return;
+        }
         let Some(mut call) = response.id.and_then(|id| self.calls.answered(Sender::Server, id)) else {
             tracing::warn!(server = self.server.name, "the client answered what nobody asked; dropped");
             return;

@@ -106,7 +106,13 @@ impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
             Ok(actions) if actions.is_empty() => self.tell_client(response.text.as_bytes()),
             Ok(actions) => {
                 let target = self.checker.server_alone();
-                self.check(Sender::Server, Asked::of_result(id), response.text, actions.len(), target);
+                self.check(
+                    Sender::Server,
+                    Asked::of_result(id),
+                    response.text,
+                    (actions.len(), target),
+                    None,
+                );
             }
             Err(reason) => self.tell_client(&reply::error(id, -32603, &reason)),
         }
@@ -121,7 +127,8 @@ impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
             Ok(Meaning::Actions(actions)) if !actions.is_empty() => {
                 self.calls.open(Sender::Server, request.id, OpenCall::waiting(request));
                 let target = self.checker.target(request, &self.tools, None);
-                self.check(Sender::Server, Asked::of_request(request), request.text, actions.len(), target);
+                let asked = Asked::of_request(request, self.elicits);
+                self.check(Sender::Server, asked, request.text, (actions.len(), target), None);
             }
             Ok(Meaning::Nothing | Meaning::Actions(_) | Meaning::Task(_)) => {
                 self.calls.open(Sender::Server, request.id, OpenCall::passing(request));
