@@ -3,6 +3,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use ringfence_gateway::mcp::all::All;
 use ringfence_gateway::mcp::edit::ToolList;
 use ringfence_gateway::mcp::envelope::{Answer, Message, parse};
 use ringfence_gateway::mcp::lines::Lines;
@@ -25,6 +26,16 @@ fn main() {
             of_request("files", Sender::Client, black_box(&request)).is_ok()
         });
     }
+    let mut all = All::new(["files", "notes"].map(|name| (name.to_owned(), Ok(()))).into());
+    let named = small.replace("write_file", "files__write_file");
+    let answer = format!(
+        r#"{{"jsonrpc":"2.0","id":17,"result":{{"content":[{{"type":"text","text":"{}"}}]}}}}"#,
+        "lorem ipsum dolor sit amet ".repeat(35)
+    );
+    median("one of many servers, call and answer, 1 KiB each", || {
+        all.client_line(black_box(named.as_bytes())).len() + all.server_line(0, answer.as_bytes()).len() == 2
+    });
+
     let line = format!("{small}\n");
     let mut lines = Lines::new(16 << 20);
     median("cut a line of 1 KiB", || {

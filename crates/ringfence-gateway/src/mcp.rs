@@ -5,6 +5,7 @@
 //! unless [`edit`] makes something else of them. [`stdio`] is a wire between a client and a server;
 //! [`http`] stands in front of wires, [`upstream`] behind them.
 
+pub mod all;
 pub mod bridge;
 pub mod edit;
 pub mod envelope;

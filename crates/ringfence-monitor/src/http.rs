@@ -1,18 +1,21 @@
 //! The configured servers over HTTP: each session of the front gets a server of its own, started,
-//! held and ended like one that a client on the Unix socket wraps.
+//! held and ended like one that a client on the Unix socket wraps; a session with all servers as
+//! one gets one of each.
 
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use ringfence_gateway::mcp::http;
 use ringfence_gateway::mcp::http::{Front, Limits, NotOpened, Opened, Shown, Stranger, Upstreams};
+use ringfence_gateway::mcp::{all, http};
 use ringfence_guard::{Evidence, Session, SessionKey};
 use ringfence_identity::Token;
 use ringfence_model::{AgentId, Assurance, Person};
 use tokio::io::{AsyncReadExt, duplex, split};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 use crate::attach::far::{self, Far, Wire};
 use crate::attach::{self, NotWrapped, pipe, streams};
@@ -40,10 +43,8 @@ pub struct Http {
 
 /// What stands behind the front.
 struct Servers {
-    served: Arc<Served>,
+    starter: Starter,
     anonymous: Option<AgentId>,
-    env: Vec<(String, String)>,
-    notices: mpsc::Sender<String>,
     guesses: Guesses,
 }
 
@@ -81,7 +82,7 @@ pub(crate) async fn serve(served: Arc<Served>, http: Http, stop: oneshot::Receiv
         }
     };
     let front = Front::new(
-        Servers { served, anonymous, env, notices, guesses: Guesses::default() },
+        Servers { starter: Starter { served, env, notices }, anonymous, guesses: Guesses::default() },
         Limits::STANDARD,
     );
     let stopped = async {
@@ -93,7 +94,7 @@ pub(crate) async fn serve(served: Arc<Served>, http: Http, stop: oneshot::Receiv
 
 impl Upstreams for Servers {
     fn serves(&self, server: &str) -> bool {
-        self.served.servers.contains_key(server)
+        server.is_empty() || self.starter.served.servers.contains_key(server)
     }
 
     async fn caller(&self, shown: Shown) -> Result<Session, Stranger> {
@@ -102,7 +103,7 @@ impl Upstreams for Servers {
             Shown::Bearer(token) => {
                 let token: Token =
                     token.parse().map_err(|error| stranger(format!("the token is {error}")))?;
-                if !self.served.guard.is_agent(&token) && !self.guesses.is_recorded() {
+                if !self.starter.served.guard.is_agent(&token) && !self.guesses.is_recorded() {
                     return Err(stranger("the token is no agent's".to_owned()));
                 }
                 Evidence::Token { token, claimed: None }
@@ -116,26 +117,37 @@ impl Upstreams for Servers {
             }
         };
         let session =
-            self.served.guard.session(evidence, SessionKey::Credential, Assurance::Cooperative).await;
+            self.starter.served.guard.session(evidence, SessionKey::Credential, Assurance::Cooperative).await;
         session.map_err(|denied| stranger(denied.decision.reason().to_string()))
     }
 
     async fn open(&self, server: &str, caller: Session) -> Result<Opened, NotOpened> {
-        let (served, notices) = (Arc::clone(&self.served), self.notices.clone());
-        let wanted = McpRequest {
-            server: server.to_owned(),
-            command: self.served.command_of(server),
-            cwd: std::path::PathBuf::from("/"),
-            env: self.env.clone(),
-            profile: None,
-            agent: None,
-            observe: false,
+        if !server.is_empty() {
+            return opened(self.starter.opening(server, caller)).await;
+        }
+        // All are started before any is waited for.
+        let names = self.starter.served.servers.keys().cloned();
+        let opening: Vec<_> = names
+            .map(|name| {
+                let opening = self.starter.opening(&name, caller.clone());
+                (name, opening)
+            })
+            .collect();
+        let mut servers = Vec::new();
+        for (name, opening) in opening {
+            servers.push((name, opened(opening).await));
+        }
+        let why = |(name, opened): &(String, Result<Opened, NotOpened>)| {
+            opened.as_ref().err().map(|not_opened| format!("{name}: {}", not_opened.reason))
         };
-        // A task of its own: whoever asked may go away while the server is being started, and
-        // then it has to be ended.
-        let opening = tokio::spawn(async move { open(&served, wanted, caller, notices).await });
-        let told = |reason: String| NotOpened { reason };
-        opening.await.map_err(|error| told(error.to_string()))?.map_err(|not| told(not.whole()))
+        let reasons: Vec<String> = servers.iter().filter_map(why).collect();
+        if reasons.len() == servers.len() {
+            return Err(NotOpened { reason: reasons.join("; ") });
+        }
+        let again = self.starter.clone();
+        let reopen =
+            Box::new(move |name: &str| -> Opening { Box::pin(opened(again.opening(name, caller.clone()))) });
+        Ok(all::all_reopening(servers, reopen))
     }
 
     fn chance(&self) -> Option<[u8; 16]> {
@@ -153,6 +165,39 @@ impl Served {
             Some(Transport::Http(_)) | None => Vec::new(),
         }
     }
+}
+
+type Opening = Pin<Box<dyn Future<Output = Result<Opened, NotOpened>> + Send>>;
+
+/// What starting a server needs.
+#[derive(Clone)]
+struct Starter {
+    served: Arc<Served>,
+    env: Vec<(String, String)>,
+    notices: mpsc::Sender<String>,
+}
+
+impl Starter {
+    /// Begins to open a wire to one server: a task of its own, since whoever asked may go away
+    /// while the server is being started, and then it has to be ended.
+    fn opening(&self, server: &str, caller: Session) -> JoinHandle<Result<Opened, NotWrapped>> {
+        let Starter { served, env, notices } = self.clone();
+        let wanted = McpRequest {
+            server: server.to_owned(),
+            command: served.command_of(server),
+            cwd: std::path::PathBuf::from("/"),
+            env,
+            profile: None,
+            agent: None,
+            observe: false,
+        };
+        tokio::spawn(async move { open(&served, wanted, caller, notices).await })
+    }
+}
+
+async fn opened(opening: JoinHandle<Result<Opened, NotWrapped>>) -> Result<Opened, NotOpened> {
+    let told = |reason: String| NotOpened { reason };
+    opening.await.map_err(|error| told(error.to_string()))?.map_err(|not| told(not.whole()))
 }
 
 async fn open(

@@ -2,6 +2,7 @@
 //! answers that stand in for what was denied. Every byte that is not meant stays as it was.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use serde_json::Value;
 
@@ -99,6 +100,72 @@ fn tool(text: &str) -> Tool<'_> {
     }
 }
 
+/// Places in a text that are written anew; every byte elsewhere stays. They must not overlap, and
+/// every part has to be one of the text.
+#[derive(Debug)]
+pub(super) struct Edits<'a> {
+    text: &'a str,
+    changes: Vec<(Range<usize>, String)>,
+}
+
+impl<'a> Edits<'a> {
+    pub(super) fn of(text: &'a str) -> Self {
+        Edits { text, changes: Vec::new() }
+    }
+
+    /// Writes something in the place of `part`.
+    pub(super) fn put(&mut self, part: &str, with: impl Into<String>) {
+        let range = self.range(part);
+        self.changes.push((range, with.into()));
+    }
+
+    /// Writes something behind the first quotation mark of the string that `part` is: all that
+    /// follows stays as it was written, escapes included.
+    pub(super) fn put_in_front(&mut self, part: &str, text: &str) {
+        let range = self.range(part);
+        let at = range.start.saturating_add(1);
+        self.changes.push((at..at, text.to_owned()));
+    }
+
+    /// Leaves a member out, and one comma beside it.
+    pub(super) fn leave_out(&mut self, object: &Object<'a>, name: &str) {
+        let members = object.raw_members();
+        let Some(position) = members.iter().position(|member| member.name == name) else { return };
+        let ranges: Vec<Range<usize>> = members.iter().map(|member| self.range(member.text)).collect();
+        let before = position.checked_sub(1).and_then(|before| ranges.get(before));
+        let after = ranges.get(position.saturating_add(1));
+        let Some(member) = ranges.get(position) else { return };
+        let range = match (before, after) {
+            (Some(before), _) => before.end..member.end,
+            (None, Some(after)) => member.start..after.start,
+            (None, None) => member.clone(),
+        };
+        self.changes.push((range, String::new()));
+    }
+
+    /// The text with all of it.
+    pub(super) fn done(mut self) -> Cow<'a, str> {
+        if self.changes.is_empty() {
+            return Cow::Borrowed(self.text);
+        }
+        self.changes.sort_by_key(|(range, _)| range.start);
+        let grown: usize = self.changes.iter().map(|(_, with)| with.len()).sum();
+        let mut edited = String::with_capacity(self.text.len().saturating_add(grown));
+        let mut at = 0;
+        for (range, with) in &self.changes {
+            edited.push_str(self.text.get(at..range.start).unwrap_or_default());
+            edited.push_str(with);
+            at = range.end;
+        }
+        edited.push_str(self.text.get(at..).unwrap_or_default());
+        Cow::Owned(edited)
+    }
+
+    fn range(&self, part: &str) -> Range<usize> {
+        json::range_of(part, self.text).expect("invariant: what is edited is a part of the text")
+    }
+}
+
 /// Whether results name their type: from 2026-07-28 on they must
 /// ([`is_stateless`](super::method::is_stateless) tells by the request).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,7 +255,7 @@ pub fn input_requests(text: &str) -> Result<Vec<InputRequest<'_>>, Refused> {
 
 /// Whether a member called `name`, or something that could be read as it, may stand in `text`:
 /// written plainly in any case, or with escapes or other scripts, which are looked at closely.
-fn may_name(text: &str, name: &str) -> bool {
+pub(super) fn may_name(text: &str, name: &str) -> bool {
     let bytes = text.as_bytes();
     !text.is_ascii()
         || bytes.contains(&b'\\')

@@ -204,6 +204,11 @@ impl<'a> Object<'a> {
         text
     }
 
+    /// Every member in the order written, as it stands in the text.
+    pub(super) fn raw_members(&self) -> &[Member<'a>] {
+        &self.members
+    }
+
     /// Every member in the order written: its name, decoded, and its value as written.
     pub fn members(&self) -> impl Iterator<Item = (&str, &'a str)> {
         self.members.iter().map(|member| (&*member.name, member.value))

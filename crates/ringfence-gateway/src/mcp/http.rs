@@ -36,6 +36,8 @@ use super::envelope::MAX_BYTES;
 
 pub use self::listen::serve;
 
+/// Where all servers are reached as one.
+const ALL: &str = "/mcp";
 /// Where the servers are reached, under their name.
 const MCP: &str = "/mcp/";
 /// The header that names a session.
@@ -43,9 +45,10 @@ const SESSION: &str = "mcp-session-id";
 /// How long servers may take to end once their sessions have.
 const ENDING: Duration = Duration::from_secs(5);
 
-/// What stands behind the front: who may come in, and how a wire to a server is opened.
+/// What stands behind the front: who may come in, and how a wire to a server is opened. The empty
+/// name is that of all servers as one, at `/mcp`.
 pub trait Upstreams: Send + Sync + 'static {
-    /// Whether there is a server of that name.
+    /// Whether there is a server of that name, or, by the empty name, all of them as one.
     fn serves(&self, server: &str) -> bool;
 
     /// Whose the request is.
@@ -199,7 +202,7 @@ impl<U: Upstreams> Front<U> {
             };
         }
         let caller = self.caller(request.headers(), ends).await?;
-        let server = request.uri().path().strip_prefix(MCP).filter(|server| self.upstreams.serves(server));
+        let server = named(request.uri().path()).filter(|server| self.upstreams.serves(server));
         let Some(server) = server.map(str::to_owned) else {
             return Err(Stop::new(StatusCode::NOT_FOUND, "there is no such server here"));
         };
@@ -277,6 +280,11 @@ impl<U: Upstreams> Front<U> {
             tracing::warn!("servers did not end by themselves in time");
         }
     }
+}
+
+/// The server that a path names; none is named by `/mcp/`.
+fn named(path: &str) -> Option<&str> {
+    if path == ALL { Some("") } else { path.strip_prefix(MCP).filter(|server| !server.is_empty()) }
 }
 
 fn not_allowed(allowed: &'static str) -> Stop {

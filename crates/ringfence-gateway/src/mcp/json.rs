@@ -31,6 +31,8 @@ pub(super) struct Member<'a> {
     pub(super) name: Cow<'a, str>,
     /// Its value as written, without the space around it.
     pub(super) value: &'a str,
+    /// All of it as written, from its name to the end of its value.
+    pub(super) text: &'a str,
 }
 
 /// The members of the object that `text` is, in the order they were written.
@@ -39,7 +41,7 @@ pub(super) fn members(text: &str) -> Result<Vec<Member<'_>>, Flaw> {
     let mut members: Vec<Member<'_>> = Vec::new();
     let mut seen = HashSet::new();
     scanner.space();
-    scanner.object(0, |name, value| {
+    scanner.object(0, |name, value, text| {
         let twice = if members.len() < 16 {
             members.iter().any(|member| member.name == name)
         } else {
@@ -51,7 +53,7 @@ pub(super) fn members(text: &str) -> Result<Vec<Member<'_>>, Flaw> {
         if twice {
             return Err(Flaw::Twice { name: name.chars().take(80).collect() });
         }
-        members.push(Member { name, value });
+        members.push(Member { name, value, text });
         Ok(())
     })?;
     scanner.end()?;
@@ -135,7 +137,7 @@ impl<'a> Scanner<'a> {
     fn value(&mut self, depth: usize) -> Result<&'a str, Flaw> {
         let start = self.at;
         match self.peek() {
-            Some(b'{') => self.object(depth, |_, _| Ok(()))?,
+            Some(b'{') => self.object(depth, |_, _, _| Ok(()))?,
             Some(b'[') => self.array(depth, |_| {})?,
             Some(b'"') => self.string()?,
             Some(b'-' | b'0'..=b'9') => self.number()?,
@@ -150,7 +152,7 @@ impl<'a> Scanner<'a> {
     fn object(
         &mut self,
         depth: usize,
-        mut member: impl FnMut(Cow<'a, str>, &'a str) -> Result<(), Flaw>,
+        mut member: impl FnMut(Cow<'a, str>, &'a str, &'a str) -> Result<(), Flaw>,
     ) -> Result<(), Flaw> {
         let inner = deeper(depth)?;
         self.take(b'{', "an object")?;
@@ -171,7 +173,7 @@ impl<'a> Scanner<'a> {
             self.space();
             let value = self.value(inner)?;
             // Decoded even where nobody looks: half a character is refused as a name anywhere.
-            member(string(raw).ok_or(Flaw::Name { at: start })?, value)?;
+            member(string(raw).ok_or(Flaw::Name { at: start })?, value, self.since(start))?;
             self.space();
             if self.peek() == Some(b'}') {
                 self.step();

@@ -8,6 +8,7 @@
     reason = "helpers of tests fail as tests do; clippy exempts only the test functions themselves"
 )]
 
+mod all;
 mod cases;
 mod edit;
 mod envelope;

@@ -81,12 +81,14 @@ fn announce(
     policies: usize,
     is_observing: bool,
 ) -> Result<(), Fault> {
-    let url = |server: &str| format!("http://{address}/mcp/{server}");
+    let all = format!("http://{address}/mcp");
+    let url = |server: &str| format!("{all}/{server}");
     if global.json {
         let servers: Vec<Value> =
             config.servers.keys().map(|name| json!({ "name": name, "url": url(name) })).collect();
         return output::json_line(&json!({
             "listen": address.to_string(),
+            "url": all,
             "servers": servers,
             "anonymous": config.anonymous.as_ref().map(ringfence_model::AgentId::as_str),
             "policies": policies,
@@ -104,6 +106,7 @@ fn announce(
     for name in config.servers.keys() {
         output::line(format_args!("  {name:<16}{}", url(name)))?;
     }
+    output::line(format_args!("  {:<16}{all}", "all of them"))?;
     output::line(match &config.anonymous {
         Some(agent) => {
             format!("Callers show an agent's token; one on this machine that shows none is {agent}.")

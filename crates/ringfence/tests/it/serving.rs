@@ -27,7 +27,12 @@ struct Answer {
 impl Up {
     /// Starts it over a configuration with these lines besides.
     fn start(world: &World, more: &str) -> Up {
-        world.write("conf/c.yaml", &format!("{CONFIG}listen: 127.0.0.1:0\n{more}"));
+        Up::of(world, &format!("{CONFIG}listen: 127.0.0.1:0\n{more}"))
+    }
+
+    /// Starts it over a configuration.
+    fn of(world: &World, config: &str) -> Up {
+        world.write("conf/c.yaml", config);
         let mut command = world.ringfence(&["--config", "conf/c.yaml", "--json", "up"]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
@@ -46,12 +51,16 @@ impl Up {
     }
 
     fn ask(&self, method: &str, headers: &[&str], body: &str) -> Answer {
+        self.ask_at("/mcp/files", method, headers, body)
+    }
+
+    fn ask_at(&self, path: &str, method: &str, headers: &[&str], body: &str) -> Answer {
         let mut stream = TcpStream::connect(self.address()).unwrap();
         let more: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
         let length = body.len();
         write!(
             stream,
-            "{method} /mcp/files HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\nContent-Length: {length}\r\n{more}\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\nContent-Length: {length}\r\n{more}\r\n{body}",
             self.address()
         )
         .unwrap();
@@ -152,6 +161,61 @@ fn a_caller_on_this_machine_is_who_the_configuration_says() {
     assert_eq!(up.ask("DELETE", &[&session], "").status, 204);
     assert_eq!(up.call(&[&session], "read").status, 404);
     up.end("-INT");
+}
+
+#[test]
+fn every_server_is_served_under_one_address_and_governed_by_its_own_name() {
+    let world = governed();
+    let policy = format!(
+        "{}  - {{id: notes, effect: allow, actions: [tool.list, tool.call], resources: [\"mcp://notes\", \"mcp://notes/write\"]}}\n",
+        crate::governing::POLICY
+    );
+    world.write("conf/files.yaml", &policy);
+    let config = format!(
+        "{CONFIG}  notes: {{command: [sh, server.sh], cwd: ., env: {{JOURNAL: journal2}}}}\n  gone: {{command: [\"false\"]}}\nlisten: 127.0.0.1:0\nanonymous: \"spiffe://acme.example/local\"\n"
+    );
+    let up = Up::of(&world, &config);
+    assert_eq!(up.said["url"], format!("http://{}/mcp", up.address()));
+    let ask = |headers: &[&str], body: &str| up.ask_at("/mcp", "POST", headers, body);
+    let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
+    let welcome = ask(&[], &hello.to_string());
+    assert_eq!(welcome.json()["result"]["serverInfo"]["name"], "ringfence", "{}", welcome.body);
+    let session = welcome.head.lines().find(|line| line.starts_with("mcp-session-id: ")).unwrap().to_owned();
+
+    let listed = ask(&[&session], r#"{"jsonrpc":"2.0","id":2,"method":"tools/list"}"#).json();
+    let names: Vec<&str> = listed["result"]["tools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tool| tool["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["files__read", "notes__write"]);
+    let call = |tool: &str| {
+        let call = json!({"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": {"name": tool, "arguments": {}}});
+        ask(&[&session], &call.to_string()).json()
+    };
+    assert_eq!(call("files__read")["result"]["content"][0]["text"], "done");
+    assert_eq!(call("notes__write")["result"]["content"][0]["text"], "done");
+    // What one may be asked, the other may not.
+    for denied in ["files__write", "notes__read"] {
+        let denied = call(denied);
+        assert_eq!(denied["result"]["_meta"]["ringfence/decision"]["decision"], "deny", "{denied}");
+    }
+    assert_eq!(call("read")["error"]["code"], -32602);
+    assert!(call("gone__x")["error"]["message"].as_str().unwrap().contains("`gone` is not available"));
+    let (files, notes) =
+        (text(&world.here().join("conf/journal")), text(&world.here().join("conf/journal2")));
+    assert!(files.contains(r#""name":"read""#) && !files.contains("__"), "{files}");
+    assert!(notes.contains(r#""name":"write""#) && !notes.contains("__"), "{notes}");
+
+    // A session of one address is none of another's.
+    assert_eq!(up.ask("POST", &[&session], r#"{"jsonrpc":"2.0","id":4,"method":"ping"}"#).status, 404);
+    assert_eq!(up.ask_at("/mcp/", "POST", &[&session], "{}").status, 404);
+    assert_eq!(up.ask_at("/mcp", "DELETE", &[&session], "").status, 204);
+    up.end("-TERM");
+    let shown = world.run(&["--json", "audit", "show", "-n", "100"]).exits(0).out;
+    assert!(shown.contains("mcp://notes/write") && !shown.contains("notes__write"), "{shown}");
 }
 
 #[test]

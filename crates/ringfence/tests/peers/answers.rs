@@ -148,6 +148,61 @@ fn a_server_of_the_newest_revision_answers_as_it_does_directly() {
 }
 
 #[test]
+fn servers_that_are_served_as_one_answer_as_they_do_alone() {
+    let place = Place::new(OPEN);
+    let (everything, memory) = (npm("everything", &[]), npm("memory", &[]));
+    let steps = |name: &str, uri: &str| {
+        json!([
+            { "do": "tools" },
+            { "do": "call", "tool": format!("{name}echo"), "arguments": { "message": "grüße everything" } },
+            { "do": "call", "tool": format!("{name}get-resource-links"), "arguments": { "count": 2 } },
+            { "do": "call", "tool": format!("{name}trigger-long-running-operation"), "arguments": { "duration": 0.1, "steps": 2 }, "progress": true },
+            { "do": "cancel", "tool": format!("{name}trigger-long-running-operation"), "arguments": { "duration": 30, "steps": 300 } },
+            { "do": "resources" },
+            { "do": "templates" },
+            { "do": "read", "uri": format!("{uri}demo://resource/static/document/features.md") },
+            { "do": "prompts" },
+            { "do": "prompt", "name": format!("{name}args-prompt"), "arguments": { "city": "Bern" } },
+        ])
+    };
+    for sdk in BOTH {
+        let direct = sdk.play(&steps("", ""), &everything, &place.mark);
+        let up = place.up_as_one(&[("everything", &everything), ("memory", &memory)]);
+        let asked = steps("everything__", "mcp+everything+");
+        let served = sdk.play(&asked, std::slice::from_ref(&up.url), &place.mark);
+        up.end();
+        place.nothing_left();
+        let others = served[0]["tools"].as_array().unwrap().iter();
+        let others = others.filter(|tool| tool["name"].as_str().unwrap().starts_with("memory__"));
+        assert!(others.count() > 5, "{sdk:?}: {}", served[0]);
+        let alone: Vec<Value> = served.into_iter().map(|said| as_alone("everything", said)).collect();
+        compare(sdk, "as one", &direct, &alone);
+    }
+    place.finish();
+}
+
+/// What one of several servers said, called as it calls it itself.
+fn as_alone(server: &str, mut said: Value) -> Value {
+    let (name, uri) = (format!("{server}__"), format!("mcp+{server}+"));
+    for (list, key, own) in [
+        ("tools", "name", &name),
+        ("prompts", "name", &name),
+        ("resources", "uri", &uri),
+        ("resourceTemplates", "uriTemplate", &uri),
+    ] {
+        if let Some(items) = said[list].as_array_mut() {
+            items.retain(|item| item[key].as_str().unwrap().starts_with(own.as_str()));
+        }
+    }
+    let text = said.to_string().replace(&format!("\"{name}"), "\"").replace(&uri, "");
+    let mut said: Value = serde_json::from_str(&text).unwrap();
+    if let Some(object) = said.as_object_mut() {
+        object.retain(|_, value| !value.is_null());
+    }
+    said
+}
+
+#[test]
 fn a_denied_call_reaches_the_model_as_a_failed_one() {
     let policy = r#"
 apiVersion: ringfence/v1

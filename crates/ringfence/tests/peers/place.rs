@@ -80,9 +80,21 @@ impl Place {
 
     /// Serves one server over HTTP, to whoever is on this machine.
     pub(crate) fn up(&self, server: &str, command: &[String]) -> Up {
+        self.up_with(&[(server, command)], "/servers/0/url")
+    }
+
+    /// Serves several as one.
+    pub(crate) fn up_as_one(&self, servers: &[(&str, &[String])]) -> Up {
+        self.up_with(servers, "/url")
+    }
+
+    fn up_with(&self, servers: &[(&str, &[String])], url: &str) -> Up {
+        let servers = servers
+            .iter()
+            .map(|(name, command)| format!("  {name}: {{command: {}}}\n", Value::from(*command)));
         let more = format!(
-            "listen: 127.0.0.1:0\nanonymous: \"spiffe://acme.example/peer\"\nservers:\n  {server}: {{command: {}}}\n",
-            Value::from(command)
+            "listen: 127.0.0.1:0\nanonymous: \"spiffe://acme.example/peer\"\nservers:\n{}",
+            servers.collect::<String>()
         );
         fs::write(self.folder.path().join("ringfence.yaml"), format!("{CONFIG}{more}")).unwrap();
         let words = self.words();
@@ -97,7 +109,7 @@ impl Place {
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let said: Value = serde_json::from_str(&line).unwrap();
-        Up { process, url: said["servers"][0]["url"].as_str().unwrap().to_owned() }
+        Up { process, url: said.pointer(url).unwrap().as_str().unwrap().to_owned() }
     }
 
     /// A command of the operator's.

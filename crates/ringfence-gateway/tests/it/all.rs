@@ -1,0 +1,6 @@
+mod hostile;
+mod mixed;
+mod script;
+mod sessions;
+mod stateless;
+mod wires;
