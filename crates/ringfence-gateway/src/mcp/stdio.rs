@@ -11,6 +11,7 @@ mod calls;
 mod check;
 mod from_client;
 mod from_server;
+mod lists;
 mod outbox;
 mod reply;
 mod tools;

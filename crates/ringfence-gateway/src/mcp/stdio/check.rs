@@ -1,5 +1,6 @@
 //! The checks of one connection: from a message to a permit, or to the reply that refuses it.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use tokio::sync::mpsc;
 use super::asking::{self, Again, Question, Questions, Said};
 use super::attempt::Sending;
 use super::tools::Tools;
-use super::{Schema, Server, reply};
+use super::{Schema, Server, lists, reply};
 use crate::mcp::edit::ResultType;
 use crate::mcp::envelope::{self, Id, IdKey, Message, Refused, Request};
 use crate::mcp::method::{Sender, is_stateless};
@@ -187,6 +188,16 @@ impl Checker {
         tools: &mut Tools,
     ) -> Result<String, Refused> {
         tools.shown(text, result, &self.server, first_page, |tool| self.is_visible(tool))
+    }
+
+    /// The answer to a method as the client may see it.
+    pub(super) fn shown<'a>(
+        &self,
+        method: &str,
+        text: &'a str,
+        result: &'a str,
+    ) -> Result<Cow<'a, str>, Refused> {
+        lists::shown(&self.session, &self.server.name, &self.server_alone(), method, (text, result))
     }
 
     fn is_visible(&self, tool: &super::tools::Listed) -> bool {

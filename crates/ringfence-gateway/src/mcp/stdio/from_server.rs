@@ -5,9 +5,9 @@ use tokio::io::AsyncWrite;
 use super::calls::{self, Cancellation, OpenCall};
 use super::check::Asked;
 use super::tools::Listing;
-use super::{Wire, attempt, reply};
+use super::{Wire, attempt, lists, reply};
 use crate::mcp::edit;
-use crate::mcp::envelope::{self, Answer, Message, Notification, Object, Refused, Request, Response};
+use crate::mcp::envelope::{self, Answer, Id, Message, Notification, Object, Refused, Request, Response};
 use crate::mcp::method::{self, Meaning, Sender};
 
 impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
@@ -94,7 +94,7 @@ impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
         self.settled.extend(call.settle(response, result.as_ref(), taken_in));
         if let (Answer::Result(result), "tools/list") = (response.answer, method.as_str()) {
             match self.checker.shown_tools(response.text, result, call.is_first_page(), &mut self.tools) {
-                Ok(text) => self.tell_client(text.as_bytes()),
+                Ok(text) => self.tell_result(&method, &text, id),
                 Err(refused) => {
                     let reason = format!("the server's list of tools is withheld: {}", refused.why);
                     self.tell_client(&reply::error(id, -32603, &reason));
@@ -103,7 +103,7 @@ impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
             return;
         }
         match attempt::asked_inside(&self.server.name, response) {
-            Ok(actions) if actions.is_empty() => self.tell_client(response.text.as_bytes()),
+            Ok(actions) if actions.is_empty() => self.tell_result(&method, response.text, id),
             Ok(actions) => {
                 let target = self.checker.server_alone();
                 self.check(
@@ -115,6 +115,27 @@ impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
                 );
             }
             Err(reason) => self.tell_client(&reply::error(id, -32603, &reason)),
+        }
+    }
+
+    /// Hands a result on, as its caller may see it.
+    fn tell_result(&mut self, method: &str, text: &str, id: Id<'_>) {
+        if !lists::is_the_callers(method) {
+            self.tell_client(text.as_bytes());
+            return;
+        }
+        let Ok(Message::Response(Response { answer: Answer::Result(result), .. })) =
+            envelope::parse(text.as_bytes())
+        else {
+            self.tell_client(text.as_bytes());
+            return;
+        };
+        match self.checker.shown(method, text, result) {
+            Ok(text) => self.tell_client(text.as_bytes()),
+            Err(refused) => {
+                let reason = format!("what the server answers is withheld: {}", refused.why);
+                self.tell_client(&reply::error(id, -32603, &reason));
+            }
         }
     }
 

@@ -178,3 +178,50 @@ async fn a_list_that_cannot_be_read_for_sure_is_withheld() {
     world.server.say(MARK_OF_SERVER).await;
     world.client.hears_only(MARK_OF_SERVER).await;
 }
+
+const SOME: &str = r#"
+apiVersion: ringfence/v1
+kind: Policy
+metadata: {name: test}
+layer: team
+subjects: ["**"]
+rules:
+  - {id: look, effect: allow, actions: [prompt.list, resource.list], resources: ["mcp://srv"]}
+  - {id: use, effect: allow, actions: [prompt.get, resource.read], resources: ["mcp://srv/open*", "mcp://srv/file%3A%2F%2F%2Fopen"]}
+"#;
+
+#[tokio::test]
+async fn prompts_and_resources_are_listed_to_who_may_use_them_and_for_it_alone() {
+    let mut world = World::with(SOME, ringfence_gateway::mcp::stdio::Schema::Enforce).await;
+    for (method, list, kept) in [
+        (
+            "prompts/list",
+            r#"{"prompts": [{"name":"open","x":1e0},{"name":"closed"},{"title":"none"}],"ttlMs":5,"cacheScope":"public"}"#,
+            r#"{"prompts": [{"name":"open","x":1e0}],"ttlMs":5,"cacheScope":"private"}"#,
+        ),
+        (
+            "resources/list",
+            r#"{"resources":[{"uri":"file:///closed","name":"open"},{"uri":"file:///open","name":"a"}],"nextCursor":"n"}"#,
+            r#"{"resources":[{"uri":"file:///open","name":"a"}],"nextCursor":"n"}"#,
+        ),
+        (
+            "resources/templates/list",
+            r#"{"resourceTemplates":[{"uriTemplate":"file:///{x}","name":"t"}],"cacheScope":"public"}"#,
+            r#"{"resourceTemplates":[{"uriTemplate":"file:///{x}","name":"t"}],"cacheScope":"private"}"#,
+        ),
+    ] {
+        world.client.say(&format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}"}}"#)).await;
+        world.server.hear_json().await;
+        world.server.say(&format!(r#"{{"jsonrpc":"2.0","id":1,"result":{list}}}"#)).await;
+        world.client.hears_only(&format!(r#"{{"jsonrpc":"2.0","id":1,"result":{kept}}}"#)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_readers_could_read_in_two_ways_is_withheld() {
+    let mut world = World::new().await;
+    world.client.say(r#"{"jsonrpc":"2.0","id":1,"method":"prompts/list"}"#).await;
+    world.server.hear_json().await;
+    world.server.say(r#"{"jsonrpc":"2.0","id":1,"result":{"prompts":[],"Prompts":[{"name":"x"}]}}"#).await;
+    assert_eq!(world.client.hear_json().await["error"]["code"], -32603);
+}
