@@ -203,7 +203,8 @@ impl Served {
         &self,
         wanted: &mut McpRequest,
     ) -> Result<(ServerSettings, Option<Endpoint>), NotWrapped> {
-        let Some(server) = self.servers.get(&wanted.server) else {
+        let setting = self.setting();
+        let Some(server) = setting.servers.get(&wanted.server) else {
             return Ok((ServerSettings { trusted: false, schema: stdio::Schema::Enforce }, None));
         };
         let anothers = NotWrapped::Refused(format!(

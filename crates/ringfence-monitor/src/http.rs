@@ -94,7 +94,7 @@ pub(crate) async fn serve(served: Arc<Served>, http: Http, stop: oneshot::Receiv
 
 impl Upstreams for Servers {
     fn serves(&self, server: &str) -> bool {
-        server.is_empty() || self.starter.served.servers.contains_key(server)
+        server.is_empty() || self.starter.served.setting().servers.contains_key(server)
     }
 
     async fn caller(&self, shown: Shown) -> Result<Session, Stranger> {
@@ -126,8 +126,11 @@ impl Upstreams for Servers {
             return opened(self.starter.opening(server, caller)).await;
         }
         // All are started before any is waited for.
-        let names = self.starter.served.servers.keys().cloned();
-        let opening: Vec<_> = names
+        let setting = self.starter.served.setting();
+        let opening: Vec<_> = setting
+            .servers
+            .keys()
+            .cloned()
             .map(|name| {
                 let opening = self.starter.opening(&name, caller.clone());
                 (name, opening)
@@ -160,7 +163,7 @@ impl Upstreams for Servers {
 impl Served {
     /// The words that a configured server is started with.
     fn command_of(&self, server: &str) -> Vec<String> {
-        match self.servers.get(server).map(|server| &server.transport) {
+        match self.setting().servers.get(server).map(|server| &server.transport) {
             Some(Transport::Stdio { command, .. }) => command.clone(),
             Some(Transport::Http(_)) | None => Vec::new(),
         }

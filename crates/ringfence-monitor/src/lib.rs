@@ -18,7 +18,7 @@ pub use data::{DataDir, DataError};
 pub use http::Http;
 pub use open::{Monitor, OpenError, Setup};
 pub use peer::user_name;
-pub use serve::{ConfiguredServer, ServeError, Serving, Transport, serve};
+pub use serve::{Again, ConfiguredServer, ServeError, Serving, Setting, Transport, serve};
 
 /// The version that client and monitor compare: both come from the same binary.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

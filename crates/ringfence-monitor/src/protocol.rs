@@ -107,6 +107,8 @@ pub enum Request {
     },
     /// The kills in force.
     KillList,
+    /// Read the configuration again. What is under way goes on.
+    Reload,
     /// The running sessions.
     SessionList,
     /// Register the first operator of a machine that has none.

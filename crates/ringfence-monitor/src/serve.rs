@@ -10,9 +10,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use ringfence_audit::Log;
 use ringfence_gateway::mcp::upstream::{self, Endpoint};
 use ringfence_guard::Guard;
+use ringfence_model::Timestamp;
+use ringfence_policy::PolicySet;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Notify, oneshot};
@@ -50,9 +53,10 @@ pub(crate) struct Served {
     pub(crate) guard: Guard,
     pub(crate) log: Log,
     pub(crate) data: DataDir,
-    pub(crate) servers: BTreeMap<String, ConfiguredServer>,
+    /// What may change while it serves.
+    setting: ArcSwap<Setting>,
+    again: Option<Again>,
     pub(crate) upstream: upstream::Http,
-    setup: String,
     clients: AtomicUsize,
     left: Notify,
     stop: Notify,
@@ -62,15 +66,26 @@ pub(crate) struct Served {
     stopping: AtomicBool,
 }
 
-/// How a monitor serves.
+/// What a configuration says that may change while a monitor serves.
 #[derive(Debug)]
-pub struct Serving {
+pub struct Setting {
     /// Names the configuration; a client that names another is refused.
     pub setup: String,
+    /// The servers that it names.
+    pub servers: BTreeMap<String, ConfiguredServer>,
+}
+
+/// Reads the configuration again: all of it, or why not.
+pub type Again = Box<dyn Fn() -> Result<(Setting, PolicySet, Option<Timestamp>), String> + Send + Sync>;
+
+/// How a monitor serves.
+pub struct Serving {
+    /// What it begins with.
+    pub setting: Setting,
+    /// How that is read again, where there is a configuration.
+    pub again: Option<Again>,
     /// After how long without a client it ends; never where there is none.
     pub idle: Option<Duration>,
-    /// The servers that the configuration names.
-    pub servers: BTreeMap<String, ConfiguredServer>,
     /// Where those servers are reached over HTTP, where they are.
     pub http: Option<Http>,
 }
@@ -110,9 +125,9 @@ pub async fn serve(mut monitor: Monitor, data: DataDir, serving: Serving) -> Res
         guard: monitor.guard.clone(),
         log: monitor.log.clone(),
         data: data.clone(),
-        servers: serving.servers,
+        setting: ArcSwap::from_pointee(serving.setting),
+        again: serving.again,
         upstream: upstream::Http::new()?,
-        setup: serving.setup,
         clients: AtomicUsize::new(0),
         left: Notify::new(),
         stop: Notify::new(),
@@ -261,6 +276,21 @@ async fn client(served: &Arc<Served>, stream: UnixStream) -> io::Result<()> {
 }
 
 impl Served {
+    /// What holds now. Whoever keeps it keeps to it.
+    pub(crate) fn setting(&self) -> Arc<Setting> {
+        self.setting.load_full()
+    }
+
+    /// Reads the configuration again and lets it hold from here on.
+    pub(crate) fn reload(&self) -> Result<(), String> {
+        let again = self.again.as_ref().ok_or("this monitor has no configuration to read again")?;
+        let (setting, policies, observe_until) = again()?;
+        self.guard.enforce(policies, observe_until);
+        self.setting.store(Arc::new(setting));
+        tracing::info!("the configuration was read again");
+        Ok(())
+    }
+
     fn unwelcome(&self, peer: Peer, hello: &Hello) -> Option<String> {
         if !peer.may_connect() {
             return Some("this monitor is another user's".to_owned());
@@ -271,9 +301,9 @@ impl Served {
                 hello.version
             ));
         }
-        if hello.setup.as_ref().is_some_and(|setup| *setup != self.setup) {
+        if hello.setup.as_ref().is_some_and(|setup| *setup != self.setting().setup) {
             return Some(
-                "the running monitor works with another configuration; end it with `ringfence stop`, or name another folder with --data"
+                "the running monitor works with another configuration; let it read this one with `ringfence reload`, end it with `ringfence stop`, or name another folder with --data"
                     .to_owned(),
             );
         }

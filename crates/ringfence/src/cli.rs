@@ -146,6 +146,12 @@ pub(crate) enum Command {
     ///
     /// Example: ringfence status
     Status,
+    /// Let the monitor of the data directory read its configuration and policies again
+    ///
+    /// What is under way goes on; what is asked from here on is decided anew.
+    ///
+    /// Example: ringfence reload
+    Reload,
     /// End the monitor of the data directory, and with it every wrapped server
     ///
     /// Example: ringfence stop

@@ -50,6 +50,7 @@ pub(crate) fn run(cli: &Cli) -> Result<Ending, Fault> {
         Command::Sessions(SessionsCommand::List) => sessions::list(global),
         Command::Trust(asked) => trust::run(global, asked),
         Command::Status => status::status(global),
+        Command::Reload => status::reload(global),
         Command::Stop => status::stop(global),
         Command::Monitor(asked) => monitor::run(global, asked),
         Command::Doctor => doctor::run(global),

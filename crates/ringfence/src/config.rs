@@ -38,7 +38,7 @@ pub(crate) enum Origin {
 }
 
 /// A configuration, resolved.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Config {
     /// The file, absolute.
     pub(crate) path: PathBuf,
@@ -172,6 +172,21 @@ impl Config {
     /// What client and monitor compare to know that they mean the same configuration.
     pub(crate) fn setup(&self) -> String {
         Digest(sha2::Sha256::digest(self.text.as_bytes()).into()).to_string()
+    }
+
+    /// The first key that two configurations give another value to and that is in use as long as a
+    /// monitor runs.
+    pub(crate) fn differs(&self, other: &Config) -> Option<&'static str> {
+        [
+            ("data", self.data != other.data),
+            ("listen", self.listen != other.listen),
+            ("audit.durability", self.durability != other.durability),
+            ("agents", self.agents != other.agents),
+            ("anonymous", self.anonymous != other.anonymous),
+            ("operators", self.operators != other.operators),
+        ]
+        .into_iter()
+        .find_map(|(key, differs)| differs.then_some(key))
     }
 
     /// The environment variables that hold secrets.

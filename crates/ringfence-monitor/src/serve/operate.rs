@@ -96,6 +96,10 @@ impl Served {
                 guard.unkill(&by, &latch, &reason).await?;
                 Ok(json!({ "latch": latch }))
             }
+            Request::Reload => {
+                self.reload().map_err(Refusal::Failed)?;
+                Ok(self.status())
+            }
             Request::KillList => Ok(self.latches()),
             Request::SessionList => Ok(self.sessions()),
             Request::OperatorFirst { name } => {

@@ -9,12 +9,12 @@ use hyper::header::HeaderValue;
 use ringfence_audit::Durability;
 use ringfence_gateway::mcp::stdio;
 use ringfence_gateway::mcp::upstream::Endpoint;
-use ringfence_guard::{Configured, ConfiguredAgent, ConfiguredOperator};
+use ringfence_guard::{Configured, ConfiguredAgent, ConfiguredOperator, Guard};
 use ringfence_model::{Person, Ring};
 use ringfence_monitor::client::Client;
-use ringfence_monitor::protocol::Request;
+use ringfence_monitor::protocol::{Answer, Request};
 use ringfence_monitor::{
-    ConfiguredServer, DataDir, Monitor, ServerSettings, Serving, Setup, Transport, serve,
+    Again, ConfiguredServer, DataDir, Monitor, ServerSettings, Serving, Setting, Setup, Transport, serve,
 };
 use ringfence_policy::{Loaded, PolicySet};
 use tokio::signal::unix::{SignalKind, signal};
@@ -47,15 +47,16 @@ pub(crate) fn run(global: &Global, asked: &MonitorArgs) -> Result<Ending, Fault>
             Err(fault) => return Err(fault),
         }
     };
+    let setup = config.as_ref().map_or_else(|| NO_SETUP.to_owned(), Config::setup);
     let serving = Serving {
-        setup: config.as_ref().map_or_else(|| NO_SETUP.to_owned(), Config::setup),
+        setting: Setting { setup, servers },
+        again: config.map(|config| again(config, opened.guard.clone())),
         idle: Some(Duration::from_secs(asked.idle)),
-        servers,
         http: None,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let closed = runtime.block_on(async {
-        tokio::spawn(told_to_end(data.clone()));
+        tokio::spawn(hear_signals(data.clone()));
         serve(opened, data, serving).await
     })?;
     // Tasks that still hold the guard end with the runtime, and what they hold with them.
@@ -128,6 +129,38 @@ pub(crate) fn open(data: DataDir, config: Option<&Config>) -> Result<(Monitor, S
         }
     }
     Ok((monitor, servers))
+}
+
+/// Reads a configuration again. What it says of policies and servers may have changed; of nothing
+/// else, since that is in use.
+pub(crate) fn again(first: Config, guard: Guard) -> Again {
+    Box::new(move || {
+        let read = || {
+            let config = Config::read(&first.path, first.origin)?;
+            if let Some(key) = first.differs(&config) {
+                return Err(Fault::cannot(format!("`{key}` has changed, which takes a new start"))
+                    .help("end the monitor with `ringfence stop` and start it again"));
+            }
+            let named = load::load(&config)?;
+            let Loaded { set, warnings } = named.policies.load(Ending::CannotRun)?;
+            for warning in warnings {
+                tracing::warn!("{warning}");
+            }
+            if config.origin == Origin::Project {
+                let digest = load::trust_digest(&config, &named).to_string();
+                let pinned = guard.trusted(&config.path.to_string_lossy());
+                if pinned.as_deref() != Some(digest.as_str()) {
+                    return Err(not_trusted(&config.path, pinned.is_some()));
+                }
+            }
+            let servers = servers(&config, &named)?;
+            Ok((Setting { setup: config.setup(), servers }, set, config.observe_until))
+        };
+        read().map_err(|fault: Fault| match fault.advice() {
+            Some(advice) => format!("{}; {advice}", fault.message()),
+            None => fault.message(),
+        })
+    })
 }
 
 fn not_trusted(path: &Path, changed: bool) -> Fault {
@@ -223,25 +256,30 @@ pub(crate) fn node(data: &DataDir) -> Result<String, Fault> {
     }
 }
 
-/// A signal ends it as `stop` does: through its own socket, so that there is one way to end.
-pub(crate) async fn told_to_end(data: DataDir) {
-    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-    let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
+/// Signals do what `stop` and `reload` do: through its own socket, so that there is one way.
+pub(crate) async fn hear_signals(data: DataDir) {
+    let signals =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
+    let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = signals else {
         tracing::warn!("signals cannot be waited for; they end the monitor at once");
         return;
     };
-    let told = async {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+    loop {
+        let request = tokio::select! {
+            _ = terminate.recv() => Request::Stop,
+            _ = interrupt.recv() => Request::Stop,
+            _ = hangup.recv() => Request::Reload,
+        };
+        let data = data.clone();
+        let asked = tokio::task::spawn_blocking(move || Client::connect(&data, None)?.ask(&request)).await;
+        match asked {
+            Ok(Ok(Answer::Done(_))) => {}
+            Ok(Ok(Answer::No(reason) | Answer::Failed(reason))) => {
+                tracing::error!(reason, "what a signal asked for was not done");
+            }
+            Ok(Ok(Answer::Notice(_) | Answer::Exited { .. })) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "what a signal asked for was not done"),
+            Err(error) => tracing::warn!(%error, "what a signal asked for was not done"),
         }
-    };
-    told.await;
-    let stopped =
-        tokio::task::spawn_blocking(move || Client::connect(&data, None)?.ask(&Request::Stop)).await;
-    match stopped {
-        Ok(Ok(_)) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "it could not be ended in order"),
-        Err(error) => tracing::warn!(%error, "it could not be ended in order"),
     }
 }

@@ -8,6 +8,7 @@ use ringfence_monitor::protocol::Request;
 use serde_json::{Value, json};
 
 use crate::cli::Global;
+use crate::config::{find, load};
 use crate::fault::{Ending, Fault};
 use crate::output::{self, plain};
 use crate::reach;
@@ -76,6 +77,23 @@ pub(crate) fn stop(global: &Global) -> Result<Ending, Fault> {
         output::line(format_args!("The monitor on {} has ended.", place.display()))?;
     } else {
         output::line(format_args!("No monitor runs on {}.", place.display()))?;
+    }
+    Ok(Ending::Done)
+}
+
+pub(crate) fn reload(global: &Global) -> Result<Ending, Fault> {
+    // What is wrong with it is shown here, with its place; the monitor then goes on as it is.
+    let config = find::read(global)?
+        .ok_or_else(|| Fault::cannot("there is no configuration").help("name one with --config"))?;
+    load::load(&config)?.policies.load(Ending::CannotRun)?;
+    let data = DataDir::existing(&reach::data_place(global)?)?;
+    let status = reach::ask(&mut Client::connect(&data, None)?, &Request::Reload)?;
+    if global.json {
+        output::document(&status)?;
+    } else {
+        let policies = status.get("policies").and_then(Value::as_u64).unwrap_or(0);
+        let policies = super::policy::counted(usize::try_from(policies).unwrap_or(usize::MAX), "policy");
+        output::line(format_args!("The monitor on {} enforces {policies} now.", data.path().display()))?;
     }
     Ok(Ending::Done)
 }

@@ -2,11 +2,11 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use ringfence_monitor::{DataDir, Http, Serving, serve};
+use ringfence_monitor::{DataDir, Http, Serving, Setting, serve};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::monitor::{open, told_to_end};
+use super::monitor::{again, hear_signals, open};
 use super::{mcp, policy};
 use crate::cli::Global;
 use crate::config::{Config, find};
@@ -45,7 +45,8 @@ pub(crate) fn run(global: &Global) -> Result<Ending, Fault> {
     announce(global, &config, &data, address, opened.guard.policies(), opened.guard.observing().is_some())?;
     let (notices, mut heard) = mpsc::channel::<String>(NOTICES);
     let serving = Serving {
-        setup: config.setup(),
+        setting: Setting { setup: config.setup(), servers },
+        again: Some(again(config.clone(), opened.guard.clone())),
         idle: None,
         http: Some(Http {
             listener,
@@ -53,11 +54,10 @@ pub(crate) fn run(global: &Global) -> Result<Ending, Fault> {
             env: mcp::environment(Some(&config)),
             notices,
         }),
-        servers,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let closed = runtime.block_on(async {
-        tokio::spawn(told_to_end(data.clone()));
+        tokio::spawn(hear_signals(data.clone()));
         tokio::spawn(async move {
             while let Some(notice) = heard.recv().await {
                 aside(format_args!("ringfence: {}", plain(&notice)));

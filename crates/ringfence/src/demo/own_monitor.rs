@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ringfence_monitor::client::{Client, ClientError};
 use ringfence_monitor::protocol::Request;
-use ringfence_monitor::{DataDir, Monitor, Serving, Setup, serve};
+use ringfence_monitor::{DataDir, Monitor, Serving, Setting, Setup, serve};
 
 use crate::command::monitor::configured;
 use crate::config::load::load;
@@ -39,7 +39,12 @@ impl OwnMonitor {
             configured: configured(&config, &named),
         })?;
         let setup = config.setup();
-        let serving = Serving { setup: setup.clone(), idle: None, servers: BTreeMap::new(), http: None };
+        let serving = Serving {
+            setting: Setting { setup: setup.clone(), servers: BTreeMap::new() },
+            again: None,
+            idle: None,
+            http: None,
+        };
         let served = data.clone();
         let thread = std::thread::Builder::new()
             .name("monitor".to_owned())

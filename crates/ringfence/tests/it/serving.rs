@@ -324,3 +324,70 @@ fn what_cannot_be_served_is_said() {
         assert!(refused.err.contains(said), "{key}: {}", refused.err);
     }
 }
+
+/// Says what it is, then waits with each call until a file is there.
+const SLOW: &str = r#"
+while IFS= read -r line; do
+  id=$(printf '%s' "$line" | sed -n 's/.*"id":\("[^"]*"\|[0-9][0-9]*\).*/\1/p')
+  case "$line" in
+    *initialize\"*) echo '{"jsonrpc":"2.0","id":'"$id"',"result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"files","version":"1"}}}' ;;
+    *tools/list*) echo '{"jsonrpc":"2.0","id":'"$id"',"result":{"tools":[{"name":"read","inputSchema":{"type":"object"}}]}}' ;;
+    *tools/call*) echo called > called.txt; while ! test -e go.txt; do sleep 0.01; done
+      echo '{"jsonrpc":"2.0","id":'"$id"',"result":{"content":[{"type":"text","text":"done"}]}}' ;;
+  esac
+done
+"#;
+
+/// Lets the call come to its end, also after a failure.
+struct Go<'a>(&'a World);
+
+impl Drop for Go<'_> {
+    fn drop(&mut self) {
+        self.0.write("conf/go.txt", "");
+    }
+}
+
+#[test]
+fn what_is_read_again_holds_from_then_on_and_what_is_under_way_goes_on() {
+    let world = governed();
+    world.write("conf/server.sh", SLOW);
+    let more = "anonymous: \"spiffe://acme.example/local\"\n";
+    let up = Up::start(&world, more);
+    let session = up.session(&[]);
+    let called = std::thread::scope(|scope| {
+        let calling = scope.spawn(|| up.call(&[&session], "read").json());
+        let go = Go(&world);
+        let there = world.here().join("conf/called.txt");
+        while !there.exists() {
+            std::thread::yield_now();
+        }
+        // What cannot be loaded changes nothing, and is shown with its place.
+        let policy = text(&world.here().join("conf/files.yaml"));
+        world.write("conf/files.yaml", &policy.replace("effect: allow", "effect: alow"));
+        let refused = world.run(&["--config", "conf/c.yaml", "reload"]).exits(2);
+        assert!(refused.err.contains("files.yaml") && refused.err.contains("alow"), "{}", refused.shown());
+        assert_eq!(world.run(&["--json", "status"]).exits(0).json()["policies"], 1);
+        // Nobody may read any more.
+        world.write("conf/files.yaml", &policy.replace("mcp://files/read", "mcp://files/nothing"));
+        world.run(&["--config", "conf/c.yaml", "reload"]).exits(0);
+        drop(go);
+        calling.join().unwrap()
+    });
+    assert_eq!(called["result"]["content"][0]["text"], "done", "{called}");
+    let denied = up.call(&[&session], "read").json();
+    assert_eq!(denied["result"]["_meta"]["ringfence/decision"]["decision"], "deny", "{denied}");
+    // A server that is new is there at once; what is in use as long as it runs is said to be.
+    let config = format!("{CONFIG}  more: {{command: [sh, server.sh], cwd: .}}\nlisten: 127.0.0.1:0\n{more}");
+    world.write("conf/c.yaml", &config);
+    let pid = up.child.id().to_string();
+    assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+    let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
+    while up.ask_at("/mcp/more", "POST", &[], &hello.to_string()).status == 404 {
+        std::thread::yield_now();
+    }
+    world.write("conf/c.yaml", &config.replace("spiffe://acme.example/local", "spiffe://acme.example/other"));
+    let refused = world.run(&["--config", "conf/c.yaml", "reload"]).exits(2);
+    assert!(refused.err.contains("`anonymous` has changed"), "{}", refused.shown());
+    up.end("-TERM");
+}
