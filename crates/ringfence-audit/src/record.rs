@@ -50,6 +50,9 @@ pub enum Record {
     /// A project's own configuration was pinned.
     #[serde(rename = "project.trusted")]
     ProjectTrusted(ProjectTrusted),
+    /// An operator logged the gateway in to a server for an agent, or out of it.
+    #[serde(rename = "login.changed")]
+    LoginChanged(LoginChanged),
     /// A policy set came into force.
     #[serde(rename = "policy.loaded")]
     PolicyLoaded(PolicyLoaded),
@@ -272,6 +275,9 @@ pub struct SessionStarted {
     pub sponsor: String,
     /// A keyed hash of the credential it is bound to.
     pub credential: String,
+    /// Who issued the credential, where that was not this monitor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
     /// `confined` or `cooperative`.
     pub assurance: Cow<'static, str>,
 }
@@ -389,6 +395,23 @@ pub struct ProjectTrusted {
     pub operator: String,
 }
 
+/// What an agent may use of a server elsewhere, in the name of whoever logged in there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoginChanged {
+    /// The agent, as records have it.
+    pub agent: String,
+    /// The server's name.
+    pub server: String,
+    /// Who issues the tokens; absent where the login was forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+    /// What was asked for there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<String>,
+    /// Pseudonym of the operator.
+    pub operator: String,
+}
+
 /// A policy set in force from here on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyLoaded {
@@ -443,6 +466,7 @@ impl Record {
             Record::LatchSet(body) => ("latch.set", plain(body)),
             Record::LatchLifted(body) => ("latch.lifted", plain(body)),
             Record::ProjectTrusted(body) => ("project.trusted", plain(body)),
+            Record::LoginChanged(body) => ("login.changed", plain(body)),
             Record::PolicyLoaded(body) => ("policy.loaded", plain(body)),
             Record::Monitor(body) => ("monitor", plain(body)),
             Record::ClockStepped(body) => ("clock.stepped", plain(body)),

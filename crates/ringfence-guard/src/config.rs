@@ -13,12 +13,19 @@ pub struct Configured {
     pub agents: BTreeMap<AgentId, ConfiguredAgent>,
     /// In the order written.
     pub operators: Vec<ConfiguredOperator>,
+    /// What the ids of agents begin with that issuers may name without their being registered.
+    pub issued: Vec<String>,
 }
 
 impl Configured {
     /// Without a configuration: only whom the log knows, and local agents.
     pub fn nobody() -> Self {
-        Configured { agents: BTreeMap::new(), operators: Vec::new() }
+        Configured { agents: BTreeMap::new(), operators: Vec::new(), issued: Vec::new() }
+    }
+
+    /// Whether there may be such an agent although nobody registered it.
+    pub(crate) fn is_issued(&self, id: &AgentId) -> bool {
+        self.issued.iter().any(|prefix| id.as_str().starts_with(prefix))
     }
 }
 

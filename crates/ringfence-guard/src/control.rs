@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use ringfence_audit::record::{
-    AgentChanged, ApprovalAnswered, Credential, LatchLifted, LatchSet, OperatorAdded, ProjectTrusted, Record,
-    Scope,
+    AgentChanged, ApprovalAnswered, Credential, LatchLifted, LatchSet, LoginChanged, OperatorAdded,
+    ProjectTrusted, Record, Scope,
 };
 use ringfence_audit::{AppendError, KeyringError, Payload};
 use ringfence_identity::{NoRandomness, Token};
@@ -220,7 +220,7 @@ impl Guard {
             Some(row) => row.clone(),
             None => {
                 let configured = inner.configured.agents.get(id);
-                if configured.is_none() && id.trust_domain() != LOCAL {
+                if configured.is_none() && id.trust_domain() != LOCAL && !inner.configured.is_issued(id) {
                     return Err(ControlError::NoAgent(id.to_string()));
                 }
                 let sponsor = configured.map_or(&by.person, |agent| &agent.sponsor);
@@ -480,6 +480,31 @@ impl Guard {
                 None => registry.projects.remove(&hashed),
             });
         });
+        Ok(())
+    }
+
+    /// Records that an operator logged an agent in to a server elsewhere, with whom and for what; or
+    /// out of it, where there is no issuer.
+    ///
+    /// # Errors
+    /// The log cannot be written; the login is not to be used then.
+    pub async fn login_changed(
+        &self,
+        by: &Operator,
+        id: &AgentId,
+        server: &str,
+        issuer: Option<&str>,
+        scopes: &[String],
+    ) -> Result<(), ControlError> {
+        let inner = &self.inner;
+        let changed = LoginChanged {
+            agent: inner.leaf_agent(id)?,
+            server: server.to_owned(),
+            issuer: issuer.map(str::to_owned),
+            scopes: scopes.to_vec(),
+            operator: by.pseudonym.clone(),
+        };
+        inner.append(Record::LoginChanged(changed), None).await?;
         Ok(())
     }
 

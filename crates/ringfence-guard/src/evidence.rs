@@ -1,7 +1,7 @@
 //! Who asks, as the transport shows it. Never taken from an argument, a header or a name that a
 //! caller sends.
 
-use ringfence_identity::Token;
+use ringfence_identity::{Token, Verified};
 use ringfence_model::{AgentId, Person};
 
 /// What a front end saw of the caller.
@@ -15,6 +15,9 @@ pub enum Evidence {
         /// Which agent it should belong to.
         claimed: Option<AgentId>,
     },
+    /// What a configured issuer says in a token that it signed. The agent, the person and the issuer
+    /// together are the credential, so that a renewed token goes on with the same session.
+    Jwt(Verified),
     /// The peer of a Unix socket, as the kernel names it. Counts only where no agents are
     /// configured; becomes `spiffe://local/<user>/<program>`.
     Peer {

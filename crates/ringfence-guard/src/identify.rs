@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ringfence_audit::record::{self, Record, SessionEnded, SessionStarted};
-use ringfence_identity::Token;
+use ringfence_identity::{Token, Verified};
 use ringfence_model::{AgentId, Assurance, Person, Ring, Subject, Timestamp};
 
 use crate::config::Operator;
@@ -34,6 +34,12 @@ impl Guard {
         self.inner.subject_of_token(&token.digest().to_string()).is_ok()
     }
 
+    /// Records that somebody was not let in whose credential was looked at elsewhere. The reason
+    /// says nothing of the credential itself.
+    pub async fn turn_away(&self, reason: &str) -> Denied {
+        self.inner.refuse_caller(reason).await
+    }
+
     /// Ends a session: what it waits for is void, and its limits by session are gone.
     pub fn end_session(&self, session: &Session) {
         self.inner.end(&session.state, "closed");
@@ -48,6 +54,7 @@ impl Guard {
 impl Inner {
     fn identify(&self, who: Evidence, key: SessionKey, assurance: Assurance) -> Result<Identified, String> {
         let mut shown = None;
+        let mut issuer = None;
         let (subject, credential) = match who {
             Evidence::Token { token, claimed } => {
                 let digest = token.digest().to_string();
@@ -59,6 +66,13 @@ impl Inner {
                     shown = Some(digest.clone());
                 }
                 (subject, format!("token:{digest}"))
+            }
+            Evidence::Jwt(said) => {
+                let subject = self.subject_of_issuer(&said)?;
+                // None of the first two can hold a space.
+                let credential = format!("jwt:{} {} {}", said.issuer(), said.agent(), said.sponsor());
+                issuer = Some(said.issuer().to_owned());
+                (subject, credential)
             }
             Evidence::Peer { user, program } => {
                 if !self.configured.agents.is_empty() {
@@ -92,11 +106,27 @@ impl Inner {
                 return Err(format!("the agent is {}", standing.as_str()));
             }
         }
-        Ok(Identified { subject, leaf_subject, sponsor, assurance, token: shown, credential })
+        Ok(Identified { subject, leaf_subject, sponsor, assurance, token: shown, issuer, credential })
     }
 
     fn subject(&self, id: AgentId, sponsor: Person) -> Subject {
         Subject { id, sponsor, groups: Arc::new([]), ring: Ring::Three, delegation: Arc::new([]) }
+    }
+
+    /// Whom an issuer names. The person is the issuer's word, also for a registered agent, which
+    /// keeps its groups and its ring.
+    fn subject_of_issuer(&self, said: &Verified) -> Result<Subject, String> {
+        if !said.counts(self.now()) {
+            return Err("the token has expired".to_owned());
+        }
+        let mut subject = self.subject(said.agent().clone(), said.sponsor().clone());
+        if let Some(agent) = self.configured.agents.get(&subject.id) {
+            subject.groups = agent.groups.clone();
+            subject.ring = agent.ring;
+        } else if let Some(row) = self.registry.load().agents.get(subject.id.as_str()) {
+            subject.groups = row.groups.clone().into();
+        }
+        Ok(subject)
     }
 
     fn subject_of_token(&self, digest: &str) -> Result<Subject, String> {
@@ -182,12 +212,14 @@ impl Inner {
         let id: Arc<str> =
             format!("s_{}", self.fresh_id().unwrap_or_else(|| self.keyed(&[&credential, &now.to_string()])))
                 .into();
+        let issuer = who.issuer.clone();
         let session = Arc::new(SessionState::new(who, credential.clone(), id, now));
         self.queue(Record::SessionStarted(SessionStarted {
             session: session.id.to_string(),
             subject: session.leaf_subject.clone(),
             sponsor: session.sponsor.clone(),
             credential: credential.clone(),
+            issuer,
             assurance: session.assurance.as_str().into(),
         }));
         running.insert(credential, session.clone());

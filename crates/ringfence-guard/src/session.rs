@@ -189,6 +189,8 @@ pub(crate) struct Identified {
     pub(crate) assurance: Assurance,
     /// SHA-256 of the token that was shown, where the log has it.
     pub(crate) token: Option<String>,
+    /// Who issued the credential, where that was not this monitor.
+    pub(crate) issuer: Option<String>,
     /// What the session is bound to, in clear; never leaves the process.
     pub(crate) credential: String,
 }

@@ -65,7 +65,8 @@ impl State {
             Record::LatchSet(latch) => self.registry.latch_set(latch, at, &mut self.changed),
             Record::LatchLifted(latch) => self.registry.latch_lifted(latch, &mut self.changed),
             Record::ProjectTrusted(project) => self.registry.project_trusted(project, &mut self.changed),
-            Record::PolicyLoaded(_)
+            Record::LoginChanged(_)
+            | Record::PolicyLoaded(_)
             | Record::Monitor(_)
             | Record::ClockStepped(_)
             | Record::PayloadErased(_) => {}

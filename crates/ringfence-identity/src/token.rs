@@ -9,7 +9,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ringfence_model::Digest;
 use zeroize::Zeroizing;
 
-const PREFIX: &str = "rf_";
 const SECRET_BYTES: usize = 32;
 
 /// A bearer token: `rf_` and 32 random bytes in unpadded base64url (RFC 4648, section 5).
@@ -28,6 +27,9 @@ pub struct BadToken;
 pub struct NoRandomness;
 
 impl Token {
+    /// What every token of ours begins with, and no other.
+    pub const PREFIX: &str = "rf_";
+
     /// A new token.
     ///
     /// # Errors
@@ -35,7 +37,7 @@ impl Token {
     pub fn generate() -> Result<Token, NoRandomness> {
         let mut secret = Zeroizing::new([0u8; SECRET_BYTES]);
         rand::fill(secret.as_mut_slice()).map_err(|_| NoRandomness)?;
-        Ok(Token(Zeroizing::new(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(secret.as_slice())))))
+        Ok(Token(Zeroizing::new(format!("{}{}", Token::PREFIX, URL_SAFE_NO_PAD.encode(secret.as_slice())))))
     }
 
     /// SHA-256 over the whole token, prefix included: what is kept of it.
@@ -57,7 +59,7 @@ impl FromStr for Token {
     /// Surrounding white space is ignored: tokens are read from files.
     fn from_str(text: &str) -> Result<Self, BadToken> {
         let text = text.trim();
-        let secret = text.strip_prefix(PREFIX).ok_or(BadToken)?;
+        let secret = text.strip_prefix(Token::PREFIX).ok_or(BadToken)?;
         let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(secret).map_err(|_| BadToken)?);
         if bytes.len() == SECRET_BYTES { Ok(Token(Zeroizing::new(text.to_owned()))) } else { Err(BadToken) }
     }

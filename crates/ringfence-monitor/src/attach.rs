@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringfence_gateway::mcp::stdio::{self, Server};
-use ringfence_gateway::mcp::upstream::{self, Endpoint, Reached};
+use ringfence_gateway::mcp::upstream::{self, Authorization, Endpoint, Reached};
 use ringfence_guard::{Denied, Evidence, Session, SessionKey, sha256};
 use ringfence_identity::Token;
 use ringfence_model::{Assurance, Confinement, Need};
@@ -163,7 +163,12 @@ pub(crate) async fn connect(
     stderr: OwnedFd,
     session: &Session,
 ) -> Result<(Far, Line), NotWrapped> {
-    if let Some(endpoint) = endpoint {
+    if let Some(mut endpoint) = endpoint {
+        let logins = served.logins.as_ref();
+        let own = logins.and_then(|logins| logins.credential(&session.subject().id, &wanted.server));
+        if let Some(own) = own {
+            endpoint.authorization = Authorization::Issued(own);
+        }
         tracing::info!(server = %wanted.server, session = session.id(), uri = %endpoint.uri, "reached");
         let Reached { stream, hold, ended } = upstream::reach(served.upstream.clone(), endpoint);
         return Ok((Far::Reached { hold: Some(hold), ended: Some(ended) }, Line::Http(stream)));

@@ -27,7 +27,7 @@ pub enum DataError {
     NoRandomness,
     /// A file in it is not what it should be.
     #[error(
-        "{0} does not hold 32 bytes; put the file back from a backup, or delete it: limits and sessions then begin anew"
+        "{0} does not hold 32 bytes; put the file back from a backup, or delete it: what it was for (limits and sessions, or logins) then begins anew"
     )]
     BadSecret(PathBuf),
 }
@@ -94,8 +94,22 @@ impl DataDir {
 
     /// 32 secret bytes that bucket and credential names are keyed with; made on first use.
     pub(crate) fn secret(&self) -> Result<[u8; SECRET_BYTES], DataError> {
+        self.secret_named("guard.key")
+    }
+
+    /// 32 secret bytes that logins elsewhere are encrypted with; made on first use.
+    pub(crate) fn login_secret(&self) -> Result<[u8; SECRET_BYTES], DataError> {
+        self.secret_named("logins.key")
+    }
+
+    /// The tokens of logins elsewhere, encrypted.
+    pub(crate) fn logins(&self) -> PathBuf {
+        self.0.join("logins")
+    }
+
+    fn secret_named(&self, name: &str) -> Result<[u8; SECRET_BYTES], DataError> {
         let folder = self.0.join("keys");
-        let path = folder.join("guard.key");
+        let path = folder.join(name);
         let unusable = |error| DataError::Unusable(path.clone(), error);
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(unusable)?;
         match fs::File::open(&path) {
@@ -107,7 +121,7 @@ impl DataDir {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let mut secret = [0; SECRET_BYTES];
                 aws_lc_rs::rand::fill(&mut secret).map_err(|_| DataError::NoRandomness)?;
-                let new = folder.join("guard.key.new");
+                let new = folder.join(format!("{name}.new"));
                 let mut file = fs::OpenOptions::new()
                     .write(true)
                     .create(true)

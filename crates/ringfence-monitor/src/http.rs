@@ -2,21 +2,27 @@
 //! held and ended like one that a client on the Unix socket wraps; a session with all servers as
 //! one gets one of each.
 
+mod issued;
+
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use ringfence_gateway::mcp::http::{Front, Limits, NotOpened, Opened, Shown, Stranger, Upstreams};
+use ringfence_gateway::mcp::http::{
+    Front, Limits, NotOpened, Opened, Protection, Shown, Stranger, Upstreams,
+};
 use ringfence_gateway::mcp::{all, http};
 use ringfence_guard::{Evidence, Session, SessionKey};
-use ringfence_identity::Token;
+use ringfence_identity::{Issuers, Refused, Token, Verified};
 use ringfence_model::{AgentId, Assurance, Person};
 use tokio::io::{AsyncReadExt, duplex, split};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use self::issued::Issued;
 use crate::attach::far::{self, Far, Wire};
 use crate::attach::{self, NotWrapped, pipe, streams};
 use crate::peer::user_name;
@@ -35,6 +41,10 @@ pub struct Http {
     pub listener: TcpListener,
     /// Who a caller on this machine is that shows no token; without it, such a caller is refused.
     pub anonymous: Option<AgentId>,
+    /// Whose tokens are taken besides our own.
+    pub issuers: Issuers,
+    /// Where the keys of issuers are fetched that are in no file.
+    pub keys: BTreeMap<String, ringfence_identity::Endpoint>,
     /// The environment of the servers, before what the configuration says of each.
     pub env: Vec<(String, String)>,
     /// Takes what a person should see.
@@ -45,6 +55,7 @@ pub struct Http {
 struct Servers {
     starter: Starter,
     anonymous: Option<AgentId>,
+    issued: Issued,
     guesses: Guesses,
 }
 
@@ -72,7 +83,7 @@ impl Guesses {
 
 /// Serves until `stop` is dropped and what was under way has come to its end.
 pub(crate) async fn serve(served: Arc<Served>, http: Http, stop: oneshot::Receiver<()>) {
-    let Http { listener, anonymous, env, notices } = http;
+    let Http { listener, anonymous, issuers, keys, env, notices } = http;
     let listener = listener.set_nonblocking(true).and_then(|()| tokio::net::TcpListener::from_std(listener));
     let listener = match listener {
         Ok(listener) => listener,
@@ -81,10 +92,10 @@ pub(crate) async fn serve(served: Arc<Served>, http: Http, stop: oneshot::Receiv
             return;
         }
     };
-    let front = Front::new(
-        Servers { starter: Starter { served, env, notices }, anonymous, guesses: Guesses::default() },
-        Limits::STANDARD,
-    );
+    let issued = Issued::new(issuers, keys, served.upstream.clone());
+    let guesses = Guesses::default();
+    let servers = Servers { starter: Starter { served, env, notices }, anonymous, issued, guesses };
+    let front = Front::new(servers, Limits::STANDARD);
     let stopped = async {
         // Dropped is told too.
         stop.await.ok();
@@ -97,9 +108,18 @@ impl Upstreams for Servers {
         server.is_empty() || self.starter.served.setting().servers.contains_key(server)
     }
 
-    async fn caller(&self, shown: Shown) -> Result<Session, Stranger> {
-        let stranger = |reason: String| Stranger { reason };
+    fn protection(&self) -> Option<&Protection> {
+        self.issued.protection()
+    }
+
+    async fn caller(&self, shown: Shown, resource: &str) -> Result<Session, Stranger> {
+        let stranger = |reason: String| Stranger::Unknown { reason };
         let evidence = match shown {
+            Shown::Bearer(token)
+                if self.issued.protection().is_some() && !token.starts_with(Token::PREFIX) =>
+            {
+                Evidence::Jwt(self.verified(&token, resource).await?)
+            }
             Shown::Bearer(token) => {
                 let token: Token =
                     token.parse().map_err(|error| stranger(format!("the token is {error}")))?;
@@ -157,6 +177,26 @@ impl Upstreams for Servers {
         let mut bytes = [0; 16];
         aws_lc_rs::rand::fill(&mut bytes).ok()?;
         Some(bytes)
+    }
+}
+
+impl Servers {
+    /// What an issuer says in its token. Who shows one that does not do is recorded, as whoever
+    /// shows one of ours that does not.
+    async fn verified(&self, token: &str, resource: &str) -> Result<Verified, Stranger> {
+        let refused = match self.issued.verify(token, resource, self.starter.served.guard.now()).await {
+            Ok(verified) => return Ok(verified),
+            Err(refused) => refused,
+        };
+        let reason = refused.to_string();
+        if self.guesses.is_recorded() {
+            let denied = self.starter.served.guard.turn_away(&reason).await;
+            tracing::debug!(record = denied.record.is_some(), "a token was refused");
+        }
+        Err(match refused {
+            Refused::Scope => Stranger::LacksScope { reason },
+            _ => Stranger::Unknown { reason },
+        })
     }
 }
 

@@ -148,6 +148,40 @@ pub enum Request {
         /// One person.
         person: Option<String>,
     },
+    /// Begin a person's login to a server over HTTP, for an agent.
+    LoginBegin {
+        /// Who says so.
+        operator: Secret,
+        /// The server's name.
+        server: String,
+        /// SPIFFE ID.
+        agent: String,
+        /// Where the browser comes back to.
+        redirect: String,
+        /// What is asked for; none for what the server says.
+        scopes: Option<Vec<String>>,
+    },
+    /// End one, with what the browser came back with. Answered with nothing where that does not
+    /// belong to it; the login goes on then.
+    LoginEnd {
+        /// Who says so.
+        operator: Secret,
+        /// The login.
+        login: String,
+        /// The query of the address.
+        query: Secret,
+    },
+    /// Every login, without its tokens.
+    LoginList,
+    /// Forget one.
+    LoginForget {
+        /// Who says so.
+        operator: Secret,
+        /// The server's name.
+        server: String,
+        /// SPIFFE ID.
+        agent: String,
+    },
     /// Wrap an MCP server. The client's standard streams follow.
     Mcp(McpRequest),
     /// End the monitor if nobody else is connected, so that one with another configuration can

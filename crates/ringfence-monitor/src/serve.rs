@@ -25,6 +25,7 @@ use crate::VERSION;
 use crate::attach::{self, ServerSettings};
 use crate::data::DataDir;
 use crate::http::{self, Http};
+use crate::logins::{LoginRules, Logins};
 use crate::open::Monitor;
 use crate::peer::Peer;
 use crate::protocol::{ANY_VERSION, Answer, Hello, Request, Welcome};
@@ -43,6 +44,9 @@ pub enum ServeError {
     /// The socket.
     #[error("the socket {0} cannot be made")]
     Socket(PathBuf, #[source] io::Error),
+    /// The key of logins.
+    #[error(transparent)]
+    Data(#[from] crate::data::DataError),
     /// Servers over HTTP.
     #[error("servers cannot be reached over HTTP")]
     Upstream(#[from] upstream::NoTls),
@@ -57,6 +61,8 @@ pub(crate) struct Served {
     setting: ArcSwap<Setting>,
     again: Option<Again>,
     pub(crate) upstream: upstream::Http,
+    /// None where no server is logged in to.
+    pub(crate) logins: Option<Arc<Logins>>,
     clients: AtomicUsize,
     left: Notify,
     stop: Notify,
@@ -97,6 +103,8 @@ pub struct ConfiguredServer {
     pub transport: Transport,
     /// What else is said of it.
     pub settings: ServerSettings,
+    /// How it is logged in to, where it is.
+    pub login: Option<LoginRules>,
 }
 
 /// How a server is reached.
@@ -121,13 +129,16 @@ pub enum Transport {
 /// The socket cannot be made.
 pub async fn serve(mut monitor: Monitor, data: DataDir, serving: Serving) -> Result<Monitor, ServeError> {
     let listener = listen(&data)?;
+    let upstream = upstream::Http::new()?;
+    let logins = logins(&monitor, &data, &serving.setting.servers, &upstream)?;
     let served = Arc::new(Served {
         guard: monitor.guard.clone(),
         log: monitor.log.clone(),
         data: data.clone(),
         setting: ArcSwap::from_pointee(serving.setting),
         again: serving.again,
-        upstream: upstream::Http::new()?,
+        upstream,
+        logins,
         clients: AtomicUsize::new(0),
         left: Notify::new(),
         stop: Notify::new(),
@@ -186,6 +197,23 @@ pub async fn serve(mut monitor: Monitor, data: DataDir, serving: Serving) -> Res
         tracing::debug!(%error, "the socket was gone already");
     }
     Ok(monitor)
+}
+
+/// The logins of the servers that are logged in to, where there are some.
+fn logins(
+    monitor: &Monitor,
+    data: &DataDir,
+    servers: &BTreeMap<String, ConfiguredServer>,
+    upstream: &upstream::Http,
+) -> Result<Option<Arc<Logins>>, ServeError> {
+    let rules = servers.iter().filter_map(|(name, server)| Some((name.clone(), server.login.clone()?)));
+    let rules: BTreeMap<_, _> = rules.collect();
+    if rules.is_empty() {
+        return Ok(None);
+    }
+    let secret = zeroize::Zeroizing::new(data.login_secret()?);
+    let logins = Logins::new(rules, upstream.clone(), monitor.guard.clone(), data.logins(), &secret);
+    Ok(Some(Arc::new(logins)))
 }
 
 /// A client that is connected, however its task ends.

@@ -2,6 +2,7 @@
 //! module of its own.
 
 mod audit;
+mod auth;
 mod demo;
 mod operate;
 mod policy;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use audit::{AuditCommand, EraseWhat, ShowArgs, VerifyArgs};
+pub(crate) use auth::{AuthCommand, LoginArgs, OneLogin};
 pub(crate) use demo::{DemoAgentArgs, DemoArgs, DemoErpServerArgs};
 pub(crate) use operate::{
     AgentCommand, ApprovalsCommand, KillArgs, OperatorArgs, SessionsCommand, TrustArgs, UnkillArgs,
@@ -120,6 +122,9 @@ pub(crate) enum Command {
     /// Register agents and issue their tokens
     #[command(subcommand)]
     Agent(AgentCommand),
+    /// Log the gateway in to servers over HTTP
+    #[command(subcommand)]
+    Auth(AuthCommand),
     /// Answer what waits for a person
     #[command(subcommand)]
     Approvals(ApprovalsCommand),

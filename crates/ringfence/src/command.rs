@@ -4,6 +4,7 @@ mod agent;
 mod approvals;
 mod audit;
 mod audit_show;
+mod auth;
 mod completions;
 mod decide;
 mod doctor;
@@ -44,6 +45,7 @@ pub(crate) fn run(cli: &Cli) -> Result<Ending, Fault> {
         Command::Decide(asked) => decide::run(global, asked),
         Command::Audit(command) => audit::run(global, command),
         Command::Agent(command) => agent::run(global, command),
+        Command::Auth(command) => auth::run(global, command),
         Command::Approvals(command) => approvals::run(global, command),
         Command::Kill(asked) => kill::kill(global, asked),
         Command::Unkill(asked) => kill::unkill(global, asked),

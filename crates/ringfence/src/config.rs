@@ -5,7 +5,9 @@
 //! What is accepted here is enforced: a key whose enforcement is not built yet is refused.
 
 pub(crate) mod find;
+mod issuers;
 pub(crate) mod load;
+pub(crate) mod login;
 mod raw;
 mod report;
 mod resolve;
@@ -20,6 +22,7 @@ use ringfence_audit::Durability;
 use ringfence_model::{AgentId, Digest};
 use sha2::Digest as _;
 
+pub(crate) use issuers::{Issuer, KeyPlace};
 pub(crate) use resolve::is_server_name;
 
 use crate::fault::Fault;
@@ -64,6 +67,8 @@ pub(crate) struct Config {
     pub(crate) anonymous: Option<AgentId>,
     /// As written.
     pub(crate) operators: Vec<Operator>,
+    /// Whose tokens are taken besides.
+    pub(crate) issuers: Vec<Issuer>,
 }
 
 /// Where policies come from.
@@ -104,6 +109,8 @@ pub(crate) enum Transport {
         url: Uri,
         /// What it is shown as a bearer token.
         token: Option<SecretPlace>,
+        /// How a token for it is got.
+        login: Option<login::Login>,
     },
 }
 
@@ -116,11 +123,22 @@ impl Server {
         }
     }
 
-    /// Where the credential for it is.
+    /// How it is logged in to.
+    pub(crate) fn login(&self) -> Option<&login::Login> {
+        match &self.transport {
+            Transport::Stdio { .. } => None,
+            Transport::Http { login, .. } => login.as_ref(),
+        }
+    }
+
+    /// Where the credential for it is: its token, or the secret to get one with.
     pub(crate) fn token(&self) -> Option<&SecretPlace> {
         match &self.transport {
             Transport::Stdio { .. } => None,
-            Transport::Http { token, .. } => token.as_ref(),
+            Transport::Http { token, login, .. } => match login.as_ref().map(|login| &login.client) {
+                Some(login::Client::With { secret, .. }) => secret.as_ref(),
+                Some(login::Client::Document(_) | login::Client::Nowhere) | None => token.as_ref(),
+            },
         }
     }
 }
@@ -177,7 +195,12 @@ impl Config {
     /// The first key that two configurations give another value to and that is in use as long as a
     /// monitor runs.
     pub(crate) fn differs(&self, other: &Config) -> Option<&'static str> {
+        fn logins(config: &Config) -> impl Iterator<Item = (&String, &login::Login)> {
+            config.servers.iter().filter_map(|(name, server)| Some((name, server.login()?)))
+        }
         [
+            ("issuers", self.issuers != other.issuers),
+            ("login", !logins(self).eq(logins(other))),
             ("data", self.data != other.data),
             ("listen", self.listen != other.listen),
             ("audit.durability", self.durability != other.durability),

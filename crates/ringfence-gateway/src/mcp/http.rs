@@ -12,6 +12,7 @@ mod listen;
 mod marks;
 mod mirror;
 mod post;
+mod protected;
 mod reply;
 mod session;
 mod sessions;
@@ -30,11 +31,13 @@ use ringfence_guard::Session;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 
+use self::protected::Asked;
 use self::reply::{Reply, Stop};
 use self::sessions::Sessions;
 use super::envelope::MAX_BYTES;
 
 pub use self::listen::serve;
+pub use self::protected::Protection;
 
 /// Where all servers are reached as one.
 const ALL: &str = "/mcp";
@@ -51,8 +54,13 @@ pub trait Upstreams: Send + Sync + 'static {
     /// Whether there is a server of that name, or, by the empty name, all of them as one.
     fn serves(&self, server: &str) -> bool;
 
-    /// Whose the request is.
-    fn caller(&self, shown: Shown) -> impl Future<Output = Result<Session, Stranger>> + Send;
+    /// Whose tokens are taken besides our own, where anybody's are.
+    fn protection(&self) -> Option<&Protection> {
+        None
+    }
+
+    /// Whose the request is. `resource` is the identifier of what is asked for (RFC 8707).
+    fn caller(&self, shown: Shown, resource: &str) -> impl Future<Output = Result<Session, Stranger>> + Send;
 
     /// A new wire to a server, for a caller.
     fn open(&self, server: &str, caller: Session) -> impl Future<Output = Result<Opened, NotOpened>> + Send;
@@ -82,9 +90,17 @@ impl fmt::Debug for Shown {
 
 /// A caller that is not let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stranger {
-    /// Why, for the caller to read.
-    pub reason: String,
+pub enum Stranger {
+    /// It is nobody that is known.
+    Unknown {
+        /// Why, for the caller to read.
+        reason: String,
+    },
+    /// What it showed counts, but not for this.
+    LacksScope {
+        /// Why, for the caller to read.
+        reason: String,
+    },
 }
 
 /// A wire: lines in, lines out.
@@ -201,7 +217,10 @@ impl<U: Upstreams> Front<U> {
                 _ => Err(not_allowed("GET")),
             };
         }
-        let caller = self.caller(request.headers(), ends).await?;
+        if let Some(metadata) = self.upstreams.protection().and_then(|ours| ours.metadata(&request)) {
+            return metadata;
+        }
+        let caller = self.caller(request.headers(), &Asked::by(&request)?, ends).await?;
         let server = named(request.uri().path()).filter(|server| self.upstreams.serves(server));
         let Some(server) = server.map(str::to_owned) else {
             return Err(Stop::new(StatusCode::NOT_FOUND, "there is no such server here"));
@@ -222,26 +241,29 @@ impl<U: Upstreams> Front<U> {
     }
 
     /// Who asks. What is shown and does not count is never taken for nothing shown.
-    async fn caller(&self, headers: &HeaderMap, ends: Ends) -> Result<Session, Stop> {
+    async fn caller(&self, headers: &HeaderMap, asked: &Asked, ends: Ends) -> Result<Session, Stop> {
+        let protection = self.upstreams.protection();
+        let unknown = |reason: &str, was_shown: bool| {
+            let stranger = Stranger::Unknown { reason: reason.to_owned() };
+            protected::turned_away(protection, asked, &stranger, was_shown)
+        };
         let mut shown = headers.get_all(AUTHORIZATION).iter();
         let shown = match (shown.next(), shown.next()) {
             (Some(value), None) => {
                 let bearer = value.to_str().ok().and_then(|value| value.split_once(' '));
                 let Some((_, token)) = bearer.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
                 else {
-                    return Err(Stop::unauthorized("only `Authorization: Bearer` is taken", true));
+                    return Err(unknown("only `Authorization: Bearer` is taken", true));
                 };
                 Shown::Bearer(token.trim().to_owned())
             }
             (None, _) if ends.peer.ip().is_loopback() => Shown::NothingLocally,
-            (None, _) => {
-                return Err(Stop::unauthorized("a caller from elsewhere has to show a token", false));
-            }
-            (Some(_), Some(_)) => return Err(Stop::unauthorized("there are two credentials", true)),
+            (None, _) => return Err(unknown("a caller from elsewhere has to show a token", false)),
+            (Some(_), Some(_)) => return Err(unknown("there are two credentials", true)),
         };
         let is_shown = matches!(shown, Shown::Bearer(_));
-        let caller = self.upstreams.caller(shown).await;
-        caller.map_err(|stranger| Stop::unauthorized(&stranger.reason, is_shown))
+        let caller = self.upstreams.caller(shown, &asked.resource()).await;
+        caller.map_err(|stranger| protected::turned_away(protection, asked, &stranger, is_shown))
     }
 
     /// The session that a request names, which must be its own caller's and server's.

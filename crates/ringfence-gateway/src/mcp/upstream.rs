@@ -4,7 +4,9 @@
 //! It decides nothing: whatever it sends has been through its wire. It follows no redirect, sends
 //! no credential but the server's own, and holds bounded memory whatever a server answers.
 
+mod credential;
 mod exchange;
+mod fetch;
 mod headers;
 mod talk;
 
@@ -17,7 +19,6 @@ use std::time::Duration;
 use http_body_util::Full;
 use hyper::Uri;
 use hyper::body::Bytes;
-use hyper::header::HeaderValue;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -25,6 +26,9 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::crypto::aws_lc_rs;
 use tokio::io::{DuplexStream, duplex};
 use tokio::sync::oneshot;
+
+pub use self::credential::{Authorization, Credential, NothingToShow, Shown};
+pub use self::fetch::{Fetched, NotFetched};
 
 /// How much waits between a wire and its server, each way.
 const PIPE: usize = 64 * 1024;
@@ -94,8 +98,8 @@ pub struct Endpoint {
     pub name: String,
     /// `http` or `https`, with a host.
     pub uri: Uri,
-    /// The whole value of `Authorization`.
-    pub authorization: Option<HeaderValue>,
+    /// What it is shown.
+    pub authorization: Authorization,
 }
 
 impl fmt::Debug for Endpoint {

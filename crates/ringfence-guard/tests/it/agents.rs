@@ -41,7 +41,7 @@ fn configured(agent: &str, token: &Token) -> Configured {
         groups: vec!["ops".to_owned()],
         token: token.digest(),
     };
-    Configured { agents: BTreeMap::from([(id(agent), row)]), operators: vec![operator] }
+    Configured { agents: BTreeMap::from([(id(agent), row)]), operators: vec![operator], issued: Vec::new() }
 }
 
 #[tokio::test]

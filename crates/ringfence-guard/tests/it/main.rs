@@ -5,6 +5,7 @@ mod agents;
 mod approvals;
 mod canonical;
 mod cases;
+mod issued;
 mod last_look;
 mod leaves;
 mod limits;

@@ -9,6 +9,7 @@ use ringfence_model::{AgentId, Person, Resource};
 use serde_json::{Value, json};
 
 use super::Served;
+use crate::logins::{self, Logins, NotLoggedIn};
 use crate::protocol::{Answer, KillScope, Request, Secret};
 
 /// Why something is not done: the answer is no, or it cannot be done.
@@ -27,6 +28,16 @@ impl From<ControlError> for Refusal {
         }
         match error {
             ControlError::NotAnApprover(..) => Refusal::No(message),
+            _ => Refusal::Failed(message),
+        }
+    }
+}
+
+impl From<NotLoggedIn> for Refusal {
+    fn from(error: NotLoggedIn) -> Self {
+        let message = logins::whole(&error);
+        match error {
+            NotLoggedIn::CameBack(_) => Refusal::No(message),
             _ => Refusal::Failed(message),
         }
     }
@@ -128,11 +139,38 @@ impl Served {
                 self.erase(&by, session.as_deref(), person.as_deref())
                     .map_err(|error| Refusal::Failed(error.to_string()))
             }
+            Request::LoginBegin { operator, server, agent: id, redirect, scopes } => {
+                self.operator(&operator)?;
+                Ok(self.logins()?.begin(&server, &agent(&id)?, &redirect, scopes).await?)
+            }
+            Request::LoginEnd { operator, login, query } => {
+                let by = self.operator(&operator)?;
+                Ok(self.logins()?.end(&by, &login, &query.0).await?.unwrap_or(Value::Null))
+            }
+            Request::LoginList => Ok(match &self.logins {
+                Some(logins) => logins.list()?,
+                None => json!([]),
+            }),
+            Request::LoginForget { operator, server, agent: id } => {
+                let by = self.operator(&operator)?;
+                let forgotten = self.logins()?.forget(&by, &server, &agent(&id)?).await?;
+                Ok(json!({ "server": server, "agent": id, "forgotten": forgotten }))
+            }
             // Answered where the connection itself is at hand.
             Request::Mcp(_) | Request::Yield | Request::Stop => {
                 Err(Refusal::Failed("not asked for in this place".to_owned()))
             }
         }
+    }
+
+    fn logins(&self) -> Result<&Logins, Refusal> {
+        let none = || {
+            Refusal::Failed(
+                "no server of the configuration is logged in to; write `login: {}` beside a server's `url`"
+                    .to_owned(),
+            )
+        };
+        self.logins.as_deref().ok_or_else(none)
     }
 
     fn operator(&self, token: &Secret) -> Result<Operator, Refusal> {

@@ -8,20 +8,23 @@ use std::time::{Duration, Instant};
 use hyper::header::HeaderValue;
 use ringfence_audit::Durability;
 use ringfence_gateway::mcp::stdio;
-use ringfence_gateway::mcp::upstream::Endpoint;
+use ringfence_gateway::mcp::upstream::{Authorization, Endpoint};
 use ringfence_guard::{Configured, ConfiguredAgent, ConfiguredOperator, Guard};
+use ringfence_identity::Issuers;
+use ringfence_identity::oauth::{Registered, Secret};
 use ringfence_model::{Person, Ring};
 use ringfence_monitor::client::Client;
 use ringfence_monitor::protocol::{Answer, Request};
 use ringfence_monitor::{
-    Again, ConfiguredServer, DataDir, Monitor, ServerSettings, Serving, Setting, Setup, Transport, serve,
+    Again, ConfiguredServer, DataDir, LoginBy, LoginRules, Monitor, ServerSettings, Serving, Setting, Setup,
+    Transport, serve,
 };
 use ringfence_policy::{Loaded, PolicySet};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{Global, MonitorArgs};
 use crate::config::load::{self, Named};
-use crate::config::{self, Config, NO_SETUP, Origin, Schema};
+use crate::config::{self, Config, NO_SETUP, Origin, Schema, login};
 use crate::fault::{Ending, Fault};
 use crate::reach;
 
@@ -35,7 +38,7 @@ pub(crate) fn run(global: &Global, asked: &MonitorArgs) -> Result<Ending, Fault>
     }
     let data = DataDir::prepare(&reach::data_place(global)?)?;
     let config = read(global, asked)?;
-    let (opened, servers) = loop {
+    let Opened { monitor, servers, issuers: _ } = loop {
         if !is_my_turn(&data)? {
             tracing::info!("another monitor came first");
             return Ok(Ending::Done);
@@ -50,14 +53,14 @@ pub(crate) fn run(global: &Global, asked: &MonitorArgs) -> Result<Ending, Fault>
     let setup = config.as_ref().map_or_else(|| NO_SETUP.to_owned(), Config::setup);
     let serving = Serving {
         setting: Setting { setup, servers },
-        again: config.map(|config| again(config, opened.guard.clone())),
+        again: config.map(|config| again(config, monitor.guard.clone())),
         idle: Some(Duration::from_secs(asked.idle)),
         http: None,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let closed = runtime.block_on(async {
         tokio::spawn(hear_signals(data.clone()));
-        serve(opened, data, serving).await
+        serve(monitor, data, serving).await
     })?;
     // Tasks that still hold the guard end with the runtime, and what they hold with them.
     runtime.shutdown_timeout(Duration::from_secs(5));
@@ -92,9 +95,15 @@ fn read(global: &Global, asked: &MonitorArgs) -> Result<Option<Config>, Fault> {
 /// Servers by name.
 pub(crate) type Servers = BTreeMap<String, ConfiguredServer>;
 
-/// Opens the monitor; a project's configuration has to be the one that was trusted. With it the
-/// servers that the configuration names.
-pub(crate) fn open(data: DataDir, config: Option<&Config>) -> Result<(Monitor, Servers), Fault> {
+/// A monitor, the servers that the configuration names, and whose tokens are taken at its door.
+pub(crate) struct Opened {
+    pub(crate) monitor: Monitor,
+    pub(crate) servers: Servers,
+    pub(crate) issuers: Issuers,
+}
+
+/// Opens the monitor; a project's configuration has to be the one that was trusted.
+pub(crate) fn open(data: DataDir, config: Option<&Config>) -> Result<Opened, Fault> {
     let Some(config) = config else {
         let monitor = Monitor::open(Setup {
             node: node(&data)?,
@@ -104,7 +113,7 @@ pub(crate) fn open(data: DataDir, config: Option<&Config>) -> Result<(Monitor, S
             observe_until: None,
             configured: Configured::nobody(),
         })?;
-        return Ok((monitor, Servers::new()));
+        return Ok(Opened { monitor, servers: Servers::new(), issuers: Issuers::nobody() });
     };
     let named = load::load(config)?;
     let Loaded { set, warnings } = named.policies.load(Ending::CannotRun)?;
@@ -112,6 +121,7 @@ pub(crate) fn open(data: DataDir, config: Option<&Config>) -> Result<(Monitor, S
         tracing::warn!("{warning}");
     }
     let digest = load::trust_digest(config, &named).to_string();
+    let issuers = load::issuers(config, &named)?;
     let servers = servers(config, &named)?;
     let monitor = Monitor::open(Setup {
         node: node(&data)?,
@@ -128,7 +138,7 @@ pub(crate) fn open(data: DataDir, config: Option<&Config>) -> Result<(Monitor, S
             return Err(not_trusted(&config.path, pinned.is_some()));
         }
     }
-    Ok((monitor, servers))
+    Ok(Opened { monitor, servers, issuers })
 }
 
 /// Reads a configuration again. What it says of policies and servers may have changed; of nothing
@@ -192,7 +202,8 @@ pub(crate) fn configured(config: &Config, named: &Named) -> Configured {
             token: *named.operators.get(&operator.id)?,
         })
     });
-    Configured { agents: agents.collect(), operators: operators.collect() }
+    let issued = config.issuers.iter().map(|issuer| issuer.rules.agents.prefix.clone());
+    Configured { agents: agents.collect(), operators: operators.collect(), issued: issued.collect() }
 }
 
 fn servers(config: &Config, named: &Named) -> Result<Servers, Fault> {
@@ -204,17 +215,37 @@ fn servers(config: &Config, named: &Named) -> Result<Servers, Fault> {
         let settings = ServerSettings { trusted: server.trusted, schema };
         let transport = match server.transport.clone() {
             config::Transport::Stdio { command, cwd, env } => Transport::Stdio { command, cwd, env },
-            config::Transport::Http { url, .. } => {
-                let authorization = match named.servers.get(name) {
-                    Some(token) => Some(bearer(name, token)?),
-                    None => None,
+            config::Transport::Http { url, login, .. } => {
+                let token = named.servers.get(name).filter(|_| login.is_none());
+                let authorization = match token {
+                    Some(token) => Authorization::Fixed(bearer(name, token)?),
+                    None => Authorization::Nothing,
                 };
                 Transport::Http(Endpoint { name: name.clone(), uri: url, authorization })
             }
         };
-        Ok((name.clone(), ConfiguredServer { transport, settings }))
+        let login = server.login().map(|login| rules(login, named.servers.get(name)));
+        Ok((name.clone(), ConfiguredServer { transport, settings, login }))
     });
     configured.collect()
+}
+
+/// How a server is logged in to, as the monitor takes it.
+fn rules(written: &login::Login, secret: Option<&zeroize::Zeroizing<String>>) -> LoginRules {
+    let registered = match &written.client {
+        login::Client::With { issuer, id, .. } => Registered::With {
+            issuer: issuer.clone(),
+            id: id.clone(),
+            secret: secret.map(|secret| Secret::new(secret.to_string())),
+        },
+        login::Client::Document(document) => Registered::Document(document.clone()),
+        login::Client::Nowhere => Registered::Nowhere,
+    };
+    let by = match written.grant {
+        login::Grant::AuthorizationCode => LoginBy::Person,
+        login::Grant::ClientCredentials => LoginBy::Client,
+    };
+    LoginRules { server: written.server.clone(), registered, by, scopes: written.scopes.clone() }
 }
 
 fn bearer(server: &str, token: &str) -> Result<HeaderValue, Fault> {

@@ -1,15 +1,17 @@
 //! `up`: the monitor in the foreground, with the configured servers over HTTP.
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 
+use ringfence_identity::Endpoint;
 use ringfence_monitor::{DataDir, Http, Serving, Setting, serve};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::monitor::{again, hear_signals, open};
+use super::monitor::{Opened, again, hear_signals, open};
 use super::{mcp, policy};
 use crate::cli::Global;
-use crate::config::{Config, find};
+use crate::config::{Config, KeyPlace, find};
 use crate::fault::{Ending, Fault};
 use crate::output::{self, aside, plain};
 use crate::reach;
@@ -41,16 +43,18 @@ pub(crate) fn run(global: &Global) -> Result<Ending, Fault> {
         return Err(Fault::cannot(format!("another monitor works on {}", data.path().display()))
             .help("end it with `ringfence stop`, or name another folder with --data"));
     }
-    let (opened, servers) = open(data.clone(), Some(&config))?;
-    announce(global, &config, &data, address, opened.guard.policies(), opened.guard.observing().is_some())?;
+    let Opened { monitor, servers, issuers } = open(data.clone(), Some(&config))?;
+    announce(global, &config, &data, address, monitor.guard.policies(), monitor.guard.observing().is_some())?;
     let (notices, mut heard) = mpsc::channel::<String>(NOTICES);
     let serving = Serving {
         setting: Setting { setup: config.setup(), servers },
-        again: Some(again(config.clone(), opened.guard.clone())),
+        again: Some(again(config.clone(), monitor.guard.clone())),
         idle: None,
         http: Some(Http {
             listener,
             anonymous: config.anonymous.clone(),
+            issuers,
+            keys: key_places(&config),
             env: mcp::environment(Some(&config)),
             notices,
         }),
@@ -64,12 +68,21 @@ pub(crate) fn run(global: &Global) -> Result<Ending, Fault> {
                 mcp::on_desktop(&notice);
             }
         });
-        serve(opened, data, serving).await
+        serve(monitor, data, serving).await
     })?;
     // Tasks that still hold the guard end with the runtime, and what they hold with them.
     runtime.shutdown_timeout(std::time::Duration::from_secs(5));
     closed.close()?;
     Ok(Ending::Done)
+}
+
+/// Where the keys of issuers are fetched that are in no file.
+fn key_places(config: &Config) -> BTreeMap<String, Endpoint> {
+    let issuers = config.issuers.iter().filter_map(|issuer| match &issuer.keys {
+        KeyPlace::Url(url) => Some((issuer.rules.url.clone(), url.clone())),
+        KeyPlace::File(_) => None,
+    });
+    issuers.collect()
 }
 
 /// What is governed, what is not, and where it is reached and written down.
@@ -91,6 +104,7 @@ fn announce(
             "url": all,
             "servers": servers,
             "anonymous": config.anonymous.as_ref().map(ringfence_model::AgentId::as_str),
+            "issuers": config.issuers.iter().map(|issuer| &issuer.rules.url).collect::<Vec<_>>(),
             "policies": policies,
             "observing": is_observing,
             "confinement": "cooperative",
@@ -113,6 +127,10 @@ fn announce(
         }
         None => "Callers show an agent's token (`ringfence agent add` issues one).".to_owned(),
     })?;
+    for issuer in &config.issuers {
+        let (url, prefix) = (&issuer.rules.url, &issuer.rules.agents.prefix);
+        output::line(format_args!("Or a token of {url}, for agents under {prefix}."))?;
+    }
     output::line(
         "Not governed: what an agent does without these servers. They run as you, unconfined: this is cooperative.",
     )?;

@@ -1,20 +1,23 @@
-//! What a configuration names, read: policies and tokens. From one snapshot the policies are
-//! compiled, the credentials kept as digests, and the digest made that `ringfence trust` pins.
+//! What a configuration names, read: policies, tokens and issuers' keys. From one snapshot the
+//! policies are compiled, the credentials kept as digests, and the digest made that
+//! `ringfence trust` pins.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ringfence_identity::Token;
+use ringfence_identity::{Issuers, KeySet, Token};
 use ringfence_model::Digest;
 use sha2::Digest as _;
 use zeroize::Zeroizing;
 
-use super::{Config, PolicyPlace, SecretPlace};
+use super::{Config, KeyPlace, PolicyPlace, SecretPlace};
 use crate::fault::Fault;
 use crate::policy_files::PolicyFiles;
 use crate::text_file;
 
 /// The largest file with a token, in bytes.
 const MAX_TOKEN_FILE: u64 = 4096;
+/// The largest file with an issuer's keys, in bytes.
+const MAX_KEY_FILE: u64 = 256 * 1024;
 
 /// Everything a configuration names.
 #[derive(Debug)]
@@ -25,7 +28,9 @@ pub(crate) struct Named {
     pub(crate) agents: BTreeMap<String, Option<Digest>>,
     /// By operator: the SHA-256 of the token.
     pub(crate) operators: BTreeMap<String, Digest>,
-    /// By server: what it is shown as a bearer token.
+    /// By issuer whose keys are in a file: the SHA-256 of its text, and the keys.
+    pub(crate) keys: BTreeMap<String, (Digest, KeySet)>,
+    /// By server: what it is shown as a bearer token, or its client's secret.
     pub(crate) servers: BTreeMap<String, Zeroizing<String>>,
 }
 
@@ -51,6 +56,18 @@ pub(crate) fn load(config: &Config) -> Result<Named, Fault> {
     for operator in &config.operators {
         operators.insert(operator.id.clone(), credential(&operator.id, &operator.token, &mut seen)?);
     }
+    let mut keys = BTreeMap::new();
+    for issuer in &config.issuers {
+        let KeyPlace::File(path) = &issuer.keys else { continue };
+        let url = &issuer.rules.url;
+        let trying = || format!("reading the keys of the issuer `{url}`");
+        let text =
+            text_file::read(path, MAX_KEY_FILE).map_err(|error| Fault::from(error).while_trying(trying()))?;
+        let set = KeySet::parse(text.as_bytes()).map_err(|error| {
+            Fault::from(error).while_trying(format!("{} from `{}`", trying(), path.display()))
+        })?;
+        keys.insert(url.clone(), (Digest(sha2::Sha256::digest(text.as_bytes()).into()), set));
+    }
     let mut servers = BTreeMap::new();
     for (name, server) in &config.servers {
         if let Some(place) = server.token() {
@@ -58,7 +75,21 @@ pub(crate) fn load(config: &Config) -> Result<Named, Fault> {
             servers.insert(name.clone(), token);
         }
     }
-    Ok(Named { policies, agents, operators, servers })
+    Ok(Named { policies, agents, operators, keys, servers })
+}
+
+/// The issuers whose tokens are taken, with their keys.
+pub(crate) fn issuers(config: &Config, named: &Named) -> Result<Issuers, Fault> {
+    config.issuers.iter().try_fold(Issuers::nobody(), |issuers, issuer| {
+        let url = &issuer.rules.url;
+        let keys = match &issuer.keys {
+            KeyPlace::File(_) => named.keys.get(url).map(|(_, keys)| keys.clone()),
+            // Fetched when the first token comes.
+            KeyPlace::Url(_) => Some(KeySet::none()),
+        };
+        let keys = keys.ok_or_else(|| Fault::cannot(format!("`{url}` has no keys")))?;
+        Ok(issuers.with(issuer.rules.clone(), keys)?)
+    })
 }
 
 /// What `ringfence trust` pins: the file, every policy it names, and every credential, so that
@@ -81,6 +112,10 @@ pub(crate) fn trust_digest(config: &Config, named: &Named) -> Digest {
     }
     for (id, digest) in &named.operators {
         part(id.as_bytes());
+        part(&digest.0);
+    }
+    for (url, (digest, _)) in &named.keys {
+        part(url.as_bytes());
         part(&digest.0);
     }
     for (name, token) in &named.servers {

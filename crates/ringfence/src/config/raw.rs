@@ -27,6 +27,8 @@ pub(super) struct RawConfig {
     pub(super) agents: Vec<RawAgent>,
     #[serde(default)]
     pub(super) operators: Vec<RawOperator>,
+    #[serde(default)]
+    pub(super) issuers: Vec<RawIssuer>,
     pub(super) listen: Option<Spanned<String>>,
     pub(super) anonymous: Option<Spanned<String>>,
     // Known, and refused until they are enforced.
@@ -59,6 +61,7 @@ pub(super) struct RawServer {
     pub(super) schema: Option<Spanned<String>>,
     pub(super) url: Option<Spanned<String>>,
     pub(super) token: Option<Spanned<RawSecret>>,
+    pub(super) login: Option<Spanned<RawLogin>>,
     // Known, and refused until they are enforced.
     pub(super) ring: Option<Spanned<IgnoredAny>>,
     pub(super) shared: Option<Spanned<IgnoredAny>>,
@@ -81,6 +84,54 @@ pub(super) struct RawOperator {
     #[serde(default)]
     pub(super) groups: Vec<String>,
     pub(super) token: Spanned<RawSecret>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLogin {
+    pub(super) grant: Option<Spanned<String>>,
+    pub(super) client: Option<RawClient>,
+    pub(super) scopes: Option<Vec<Spanned<String>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawClient {
+    pub(super) issuer: Option<Spanned<String>>,
+    pub(super) id: Spanned<String>,
+    pub(super) secret: Option<Spanned<RawSecret>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawIssuer {
+    pub(super) url: Spanned<String>,
+    pub(super) audience: Option<Spanned<String>>,
+    pub(super) keys: RawKeys,
+    pub(super) agents: RawAgentClaim,
+    pub(super) sponsor: RawClaim,
+    #[serde(default)]
+    pub(super) scopes: Vec<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawKeys {
+    pub(super) file: Option<String>,
+    pub(super) url: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAgentClaim {
+    pub(super) claim: Option<Spanned<String>>,
+    pub(super) prefix: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawClaim {
+    pub(super) claim: Spanned<String>,
 }
 
 /// Where a secret is.

@@ -15,6 +15,8 @@ use ringfence_policy::stock;
 use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy};
 use serde_saphyr::{Location, Spanned};
 
+use super::issuers;
+use super::login;
 use super::raw::{OneOrMany, RawAgent, RawConfig, RawOperator, RawSecret, RawServer};
 use super::report::Report;
 use super::{Agent, Config, Operator, Origin, PolicyPlace, Schema, SecretPlace, Server, Transport};
@@ -73,6 +75,7 @@ pub(super) fn resolved(path: PathBuf, origin: Origin, text: String) -> Result<Co
     }
     let agents = agents(&mut report, raw.agents, &base)?;
     let operators = operators(&mut report, raw.operators, &base)?;
+    let issuers = issuers::issuers(&mut report, raw.issuers, &base)?;
     report.end()?;
     Ok(Config {
         path,
@@ -87,6 +90,7 @@ pub(super) fn resolved(path: PathBuf, origin: Origin, text: String) -> Result<Co
         agents,
         anonymous,
         operators,
+        issuers,
     })
 }
 
@@ -269,6 +273,10 @@ fn server_of(
                 let help = Some("give it what it needs in its `env`".to_owned());
                 report.add(token.referenced, message, help);
             }
+            if let Some(login) = &raw.login {
+                let help = Some("take it out".to_owned());
+                report.add(login.referenced, "a server that is started is not logged in to", help);
+            }
             let cwd = place::resolved(raw.cwd.as_deref().unwrap_or("."), base)?;
             let command = command.into_iter().map(|word| word.value).collect();
             Some(Transport::Stdio { command, cwd, env: raw.env })
@@ -282,7 +290,16 @@ fn server_of(
                 Some(token) => secret(report, token, base)?,
                 None => None,
             };
-            server_url(report, url, token.is_some()).map(|url| Transport::Http { url, token })
+            let login = match raw.login {
+                Some(raw) if token.is_some() => {
+                    let help = Some("take one of them out".to_owned());
+                    report.add(raw.referenced, "a server has a `token` or a `login`", help);
+                    None
+                }
+                Some(raw) => login::login(report, raw, url, base)?,
+                None => None,
+            };
+            server_url(report, url, token.is_some()).map(|url| Transport::Http { url, token, login })
         }
         (None, None) => {
             report.add(name.referenced, format!("the server `{}` has no command", name.value), help);
@@ -378,7 +395,7 @@ fn operators(report: &mut Report<'_>, raw: Vec<RawOperator>, base: &Path) -> Res
     Ok(operators)
 }
 
-fn secret(
+pub(super) fn secret(
     report: &mut Report<'_>,
     written: &Spanned<RawSecret>,
     base: &Path,

@@ -9,6 +9,8 @@ mod demo_erp;
 mod first_steps;
 mod governing;
 mod helping;
+mod issuing;
+mod logging_in;
 mod operating;
 mod policies;
 mod serving;

@@ -11,23 +11,28 @@ use crate::governing::{CONFIG, governed};
 use crate::world::{DANA, ERIN, World, text};
 
 /// `up`, as long as it runs.
-struct Up {
+pub(crate) struct Up {
     child: Child,
     out: BufReader<ChildStdout>,
-    said: Value,
+    pub(crate) said: Value,
 }
 
 /// What came back.
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Up {
     /// Starts it over a configuration with these lines besides.
-    fn start(world: &World, more: &str) -> Up {
-        Up::of(world, &format!("{CONFIG}listen: 127.0.0.1:0\n{more}"))
+    pub(crate) fn start(world: &World, more: &str) -> Up {
+        Up::over(world, &format!("{CONFIG}{more}"))
+    }
+
+    /// Starts it over a configuration that does not say where it listens.
+    pub(crate) fn over(world: &World, config: &str) -> Up {
+        Up::of(world, &format!("{config}listen: 127.0.0.1:0\n"))
     }
 
     /// Starts it over a configuration.
@@ -46,15 +51,15 @@ impl Up {
         Up { child, out, said }
     }
 
-    fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         self.said["listen"].as_str().unwrap().to_owned()
     }
 
-    fn ask(&self, method: &str, headers: &[&str], body: &str) -> Answer {
+    pub(crate) fn ask(&self, method: &str, headers: &[&str], body: &str) -> Answer {
         self.ask_at("/mcp/files", method, headers, body)
     }
 
-    fn ask_at(&self, path: &str, method: &str, headers: &[&str], body: &str) -> Answer {
+    pub(crate) fn ask_at(&self, path: &str, method: &str, headers: &[&str], body: &str) -> Answer {
         let mut stream = TcpStream::connect(self.address()).unwrap();
         let more: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
         let length = body.len();
@@ -72,7 +77,7 @@ impl Up {
     }
 
     /// Begins a session; its header.
-    fn session(&self, credential: &[&str]) -> String {
+    pub(crate) fn session(&self, credential: &[&str]) -> String {
         let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
             "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}});
         let answer = self.ask("POST", credential, &hello.to_string());
@@ -81,13 +86,13 @@ impl Up {
         answer.head.lines().find(|line| line.starts_with("mcp-session-id: ")).unwrap().to_owned()
     }
 
-    fn call(&self, session: &[&str], tool: &str) -> Answer {
+    pub(crate) fn call(&self, session: &[&str], tool: &str) -> Answer {
         let call = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": tool, "arguments": {}}});
         self.ask("POST", session, &call.to_string())
     }
 
     /// Told to end, it ends in order.
-    fn end(mut self, signal: &str) {
+    pub(crate) fn end(mut self, signal: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
         let mut rest = String::new();
@@ -107,7 +112,7 @@ impl Drop for Up {
 
 impl Answer {
     #[track_caller]
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}{}", self.head, self.body))
     }
 }

@@ -10,6 +10,7 @@
 
 mod answers;
 mod hygiene;
+mod issuing;
 mod peer;
 mod place;
 mod sharing;

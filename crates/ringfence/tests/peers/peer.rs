@@ -27,7 +27,7 @@ pub(crate) fn beside(name: &str) -> String {
 }
 
 /// Python with the SDK. Not made canonical: the environment is found by the path.
-fn python() -> String {
+pub(crate) fn python() -> String {
     installed("python/lib");
     tools().join("python/bin/python").into_os_string().into_string().unwrap()
 }

@@ -38,6 +38,9 @@ operators:
   - {id: dana@acme.example, groups: [ops], token: {file: dana.token}}
 "#;
 
+/// Who shows no token is this agent.
+const ANYBODY: &str = "anonymous: \"spiffe://acme.example/peer\"\n";
+
 pub(crate) struct Place {
     pub(crate) folder: TempDir,
     pub(crate) mark: String,
@@ -80,22 +83,24 @@ impl Place {
 
     /// Serves one server over HTTP, to whoever is on this machine.
     pub(crate) fn up(&self, server: &str, command: &[String]) -> Up {
-        self.up_with(&[(server, command)], "/servers/0/url")
+        self.up_with(&[(server, command)], ANYBODY, "/servers/0/url")
+    }
+
+    /// Serves one server over HTTP, to whoever the configuration's lines let in.
+    pub(crate) fn up_to(&self, server: &str, command: &[String], callers: &str) -> Up {
+        self.up_with(&[(server, command)], callers, "/servers/0/url")
     }
 
     /// Serves several as one.
     pub(crate) fn up_as_one(&self, servers: &[(&str, &[String])]) -> Up {
-        self.up_with(servers, "/url")
+        self.up_with(servers, ANYBODY, "/url")
     }
 
-    fn up_with(&self, servers: &[(&str, &[String])], url: &str) -> Up {
+    fn up_with(&self, servers: &[(&str, &[String])], callers: &str, url: &str) -> Up {
         let servers = servers
             .iter()
             .map(|(name, command)| format!("  {name}: {{command: {}}}\n", Value::from(*command)));
-        let more = format!(
-            "listen: 127.0.0.1:0\nanonymous: \"spiffe://acme.example/peer\"\nservers:\n{}",
-            servers.collect::<String>()
-        );
+        let more = format!("listen: 127.0.0.1:0\n{callers}servers:\n{}", servers.collect::<String>());
         fs::write(self.folder.path().join("ringfence.yaml"), format!("{CONFIG}{more}")).unwrap();
         let words = self.words();
         let (program, global) = words.split_first().unwrap();

@@ -76,6 +76,13 @@ impl Stop {
         self
     }
 
+    /// The same with this header's value and no other.
+    pub(super) fn instead(mut self, name: HeaderName, value: HeaderValue) -> Stop {
+        self.headers.retain(|(other, _)| *other != name);
+        self.headers.push((name, value));
+        self
+    }
+
     pub(super) fn response(self) -> Response<Reply> {
         let body = match self.told {
             Told::Error { id, error } => format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#),

@@ -7,6 +7,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::{Method, Request as HttpRequest, Response as HttpResponse, StatusCode};
 
+use super::credential::NothingToShow;
 use super::events::{Event, Events};
 use super::headers::{self, LAST_EVENT, REVISION, SESSION};
 use super::talk::{Talk, revision_of};
@@ -29,6 +30,8 @@ pub(super) enum Failed {
     Here(&'static str),
     #[error("it cannot be reached: {0}")]
     Unreachable(String),
+    #[error(transparent)]
+    Credential(#[from] NothingToShow),
     #[error("it refuses the credential that it is shown ({0})")]
     Unauthorized(StatusCode),
     #[error("it answered with status {0}")]
@@ -117,12 +120,29 @@ impl Talk {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<HttpResponse<Incoming>, Failed> {
-        let mut request = HttpRequest::new(Full::new(body));
-        *request.method_mut() = method;
+        let shown = self.endpoint.authorization.now().await?;
+        let response = self.send_as(&method, &headers, &body, shown.clone()).await?;
+        let instead = self.endpoint.authorization.instead(shown, response.status(), response.headers());
+        // What was refused was not done, so it may be asked again, once.
+        match instead.await? {
+            Some(shown) => self.send_as(&method, &headers, &body, Some(shown)).await,
+            None => Ok(response),
+        }
+    }
+
+    async fn send_as(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        body: &Bytes,
+        shown: Option<HeaderValue>,
+    ) -> Result<HttpResponse<Incoming>, Failed> {
+        let mut request = HttpRequest::new(Full::new(body.clone()));
+        *request.method_mut() = method.clone();
         *request.uri_mut() = self.endpoint.uri.clone();
-        *request.headers_mut() = headers;
-        if let Some(authorization) = &self.endpoint.authorization {
-            request.headers_mut().insert(AUTHORIZATION, authorization.clone());
+        *request.headers_mut() = headers.clone();
+        if let Some(shown) = shown {
+            request.headers_mut().insert(AUTHORIZATION, shown);
         }
         self.http.client.request(request).await.map_err(|error| Failed::Unreachable(whole(&error)))
     }
@@ -339,7 +359,7 @@ fn answers(body: &[u8], is_events: bool, request: &Request<'_>) -> Result<bool, 
     Ok(false)
 }
 
-fn is_events(headers: &HeaderMap) -> bool {
+pub(super) fn is_events(headers: &HeaderMap) -> bool {
     let media = headers.get(CONTENT_TYPE).and_then(|media| media.to_str().ok()).unwrap_or_default();
     media.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case("text/event-stream"))
 }
@@ -349,7 +369,7 @@ fn too_long_or_broken(error: &(dyn std::error::Error + 'static)) -> Failed {
 }
 
 /// An error and its causes.
-fn whole(error: &dyn std::error::Error) -> String {
+pub(super) fn whole(error: &dyn std::error::Error) -> String {
     let mut message = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -54,18 +54,18 @@ impl Upstreams for Scripted {
     }
 
     /// A token names its agent; who shows none is `nobody`.
-    async fn caller(&self, shown: Shown) -> Result<Session, Stranger> {
+    async fn caller(&self, shown: Shown, _: &str) -> Result<Session, Stranger> {
         let agent = match &shown {
             Shown::Bearer(token) => token.strip_prefix("rf_"),
             Shown::NothingLocally => Some("nobody"),
         };
-        let agent = agent.ok_or_else(|| Stranger { reason: "the token is no token".to_owned() })?;
+        let agent = agent.ok_or_else(|| Stranger::Unknown { reason: "the token is no token".to_owned() })?;
         let evidence = Evidence::Declared {
             agent: format!("spiffe://acme.example/{agent}").parse().unwrap(),
             sponsor: Person::new("dana"),
         };
         let session = self.guard.session(evidence, SessionKey::Credential, Assurance::Cooperative).await;
-        session.map_err(|denied| Stranger { reason: denied.to_string() })
+        session.map_err(|denied| Stranger::Unknown { reason: denied.to_string() })
     }
 
     async fn open(&self, server: &str, caller: Session) -> Result<Opened, NotOpened> {
