@@ -166,6 +166,15 @@ impl<'a> Edits<'a> {
     }
 }
 
+/// The task that a call made, where its result says so.
+pub(super) fn task_of(result: &Object<'_>) -> Option<String> {
+    let id = match result.member("task") {
+        Some(task) => Object::parse(task, &[]).ok()?.member("taskId")?,
+        None => result.member("taskId")?,
+    };
+    serde_json::from_str(id).ok()
+}
+
 /// Whether results name their type: from 2026-07-28 on they must
 /// ([`is_stateless`](super::method::is_stateless) tells by the request).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -300,6 +300,15 @@ pub fn is_stateless(params: &Params<'_>) -> bool {
     revision(params).is_some()
 }
 
+/// Whether a request that stands alone declares that its client has tasks (SEP-2663).
+pub fn declares_tasks(params: &Params<'_>) -> bool {
+    let inner =
+        |text: Option<&str>, name: &str| Object::parse(text?, &[]).ok()?.member(name).map(str::to_owned);
+    let capabilities = inner(params.member("_meta"), "io.modelcontextprotocol/clientCapabilities");
+    let extensions = inner(capabilities.as_deref(), "extensions");
+    inner(extensions.as_deref(), "io.modelcontextprotocol/tasks").is_some()
+}
+
 /// Whether a revision has a request of that name.
 pub fn is_of(revision: Revision, sender: Sender, name: &str) -> bool {
     find(sender, name).is_some_and(|method| {

@@ -3,7 +3,7 @@
 
 use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderName};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::gate::single;
 use super::reply::Stop;
@@ -18,7 +18,7 @@ const METHOD_NOT_FOUND: i32 = -32601;
 const INVALID_PARAMS: i32 = -32602;
 const HEADER_MISMATCH: i32 = -32020;
 const MISSING_CAPABILITY: i64 = -32021;
-const UNSUPPORTED_REVISION: i64 = -32022;
+const UNSUPPORTED_REVISION: i32 = -32022;
 
 /// Whether a request stands alone: it says so, or its headers do and it belongs to no session.
 pub(super) fn is_one(headers: &HeaderMap, request: &Request<'_>) -> Result<bool, Stop> {
@@ -51,6 +51,14 @@ pub(super) fn checked(headers: &HeaderMap, request: &Request<'_>) -> Result<(), 
     let mismatch = |header: &str| Err(mismatch(header).of(request.id));
     if said(mirror::REVISION)? != Some(&*revision) {
         return mismatch("MCP-Protocol-Version");
+    }
+    // What an unknown revision means by its requests is not known here, whatever its server does.
+    let known = Revision::V20260728.as_str();
+    if revision != known {
+        let data = json!({ "supported": [known], "requested": revision });
+        let message = "this revision of the protocol is not known here";
+        let stop = Stop::coded(StatusCode::BAD_REQUEST, UNSUPPORTED_REVISION, message, data);
+        return Err(stop.of(request.id));
     }
     if said(mirror::METHOD)? != Some(&*request.method) {
         return mismatch("Mcp-Method");
@@ -104,8 +112,10 @@ pub(super) fn status(answer: &[u8]) -> StatusCode {
     let code = Object::parse(error, &[]).ok().and_then(|error| error.member("code")?.parse::<i64>().ok());
     match code {
         Some(code) if code == i64::from(METHOD_NOT_FOUND) => StatusCode::NOT_FOUND,
-        Some(MISSING_CAPABILITY | UNSUPPORTED_REVISION) => StatusCode::BAD_REQUEST,
-        Some(code) if code == i64::from(HEADER_MISMATCH) => StatusCode::BAD_REQUEST,
+        Some(MISSING_CAPABILITY) => StatusCode::BAD_REQUEST,
+        Some(code) if [HEADER_MISMATCH, UNSUPPORTED_REVISION].map(i64::from).contains(&code) => {
+            StatusCode::BAD_REQUEST
+        }
         Some(_) | None => StatusCode::OK,
     }
 }

@@ -91,6 +91,9 @@ impl<U: Upstreams> Front<U> {
             // Whoever comes back does so where it has been.
             sessions.sort_by_key(|session| !session.handed_out(&state));
         }
+        if let Some(task) = request.params.member("taskId").and_then(json::string) {
+            sessions.sort_by_key(|session| !session.made_task(&task));
+        }
         for session in sessions {
             if request.method == "tools/call" {
                 alone::agrees(headers, request, &session.marked(request).await)?;

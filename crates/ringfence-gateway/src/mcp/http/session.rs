@@ -1,6 +1,6 @@
 //! One session: a wire, the requests that wait for it, and where each line it says goes.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -16,6 +16,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use super::reply::Stop;
 use super::{Limits, Opened};
 use crate::mcp::bridge::STATES;
+use crate::mcp::edit;
 use crate::mcp::envelope::{self, Id, IdKey, MAX_BYTES, Message, Object, Params, Request, Response};
 use crate::mcp::json::string;
 use crate::mcp::lines::Lines;
@@ -27,6 +28,8 @@ const WAITING: usize = 16;
 const BACKLOG_LINES: usize = 256;
 const BACKLOG_BYTES: usize = 1 << 20;
 const READ: usize = 64 * 1024;
+/// How many tasks are remembered.
+const MAX_TASKS: usize = 10_000;
 const UNREAD: &str = "its client does not read what it is sent";
 
 /// How its requests find it.
@@ -83,6 +86,8 @@ struct State {
     asked: u64,
     /// What the states begin with that its bridge hands out for clients to come back with.
     states: Option<String>,
+    /// The tasks that calls of this session have made.
+    tasks: HashSet<String>,
 }
 
 /// A request without an answer.
@@ -176,6 +181,7 @@ impl Session {
             marks: None,
             asked: 0,
             states: None,
+            tasks: HashSet::new(),
         };
         let session = Session {
             id,
@@ -287,6 +293,11 @@ impl Session {
         self.state().states.as_ref().is_some_and(|states| given.starts_with(states.as_str()))
     }
 
+    /// Whether a call of this session made that task.
+    pub(super) fn made_task(&self, task: &str) -> bool {
+        self.state().tasks.contains(task)
+    }
+
     /// An id for a request of the front's own.
     pub(super) fn own_id(&self) -> String {
         let mut state = self.state();
@@ -388,8 +399,18 @@ impl Session {
                 };
                 let is_last = post.left.fetch_sub(1, Ordering::SeqCst) <= 1;
                 state.used = Instant::now();
-                if state.states.is_none() && self.kind == Kind::OfCredential {
+                if state.states.is_none()
+                    && self.kind == Kind::OfCredential
+                    && edit::may_name(response.text, "requestState")
+                {
                     state.states = states_of(response);
+                }
+                if self.kind == Kind::OfCredential
+                    && state.tasks.len() < MAX_TASKS
+                    && edit::may_name(response.text, "taskId")
+                {
+                    let result = Object::of_result(response);
+                    state.tasks.extend(result.as_ref().and_then(edit::task_of));
                 }
                 self.tell_if_settled(&state);
                 return Ok(Some((post.to.clone(), Said { text, is_last })));

@@ -145,15 +145,6 @@ fn at_once(sent: Sent, kind: OutcomeKind) {
     sent.settle(&outcome, None, None);
 }
 
-/// The task that a call made, where it made one.
-pub(super) fn task_of(result: &Object<'_>) -> Option<String> {
-    let id = match result.member("task") {
-        Some(task) => Object::parse(task, &[]).ok()?.member("taskId")?,
-        None => result.member("taskId")?,
-    };
-    serde_json::from_str(id).ok()
-}
-
 impl Calls {
     fn side(&mut self, sender: Sender) -> &mut HashMap<IdKey, OpenCall> {
         match sender {

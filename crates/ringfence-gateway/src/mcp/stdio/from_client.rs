@@ -64,6 +64,10 @@ impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
             Meaning::Nothing => 0,
             Meaning::Actions(actions) => actions.len(),
             Meaning::Task(task) => {
+                if method::is_stateless(&request.params) && !method::declares_tasks(&request.params) {
+                    self.tell_client(&reply::no_tasks(request.id));
+                    return;
+                }
                 if !self.calls.made_task(&task) {
                     let reason = "no call of this connection made that task";
                     self.tell_client(&reply::error(request.id, -32602, reason));

@@ -2,7 +2,7 @@
 
 use tokio::io::AsyncWrite;
 
-use super::calls::{self, Cancellation, OpenCall};
+use super::calls::{Cancellation, OpenCall};
 use super::check::Asked;
 use super::tools::Listing;
 use super::{Wire, attempt, lists, reply};
@@ -87,7 +87,7 @@ impl<CW: AsyncWrite + Unpin, SW: AsyncWrite + Unpin> Wire<CW, SW> {
         };
         let method = call.method().to_owned();
         let result = Object::of_result(response);
-        if let (Some(task), "tools/call") = (result.as_ref().and_then(calls::task_of), method.as_str()) {
+        if let (Some(task), "tools/call") = (result.as_ref().and_then(edit::task_of), method.as_str()) {
             self.calls.remember_task(task);
         }
         let taken_in = self.checker.taken_from_server(&method);

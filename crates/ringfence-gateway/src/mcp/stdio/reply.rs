@@ -21,6 +21,14 @@ pub(super) fn error(id: Id<'_>, code: i32, message: &str) -> Vec<u8> {
         .into_bytes()
 }
 
+/// A request about a task of a client that has not declared that it has them (SEP-2663).
+pub(super) fn no_tasks(id: Id<'_>) -> Vec<u8> {
+    let data = json!({ "requiredCapabilities": { "extensions": { "io.modelcontextprotocol/tasks": {} } } });
+    let error =
+        json!({ "code": -32021, "message": "the client has not declared that it has tasks", "data": data });
+    format!(r#"{{"jsonrpc":"2.0","id":{},"error":{error}}}"#, id.text()).into_bytes()
+}
+
 /// A request that is denied: a result for a tool's call, so that the model reads why; an error
 /// for everything else.
 pub(super) fn denied(asked: &Asked, denied: &Denied) -> Vec<u8> {
