@@ -43,7 +43,7 @@ pub const STEPS: [Step; 10] = [
     Step { name: "tests", purpose: "every test, and what must not compile", run: tests },
     Step {
         name: "peers",
-        purpose: "official MCP clients and servers, with the wrapper in between",
+        purpose: "official MCP clients, servers and the conformance suite, with Ringfence in between",
         run: peers,
     },
     Step {
@@ -190,10 +190,13 @@ impl TestCounts {
 
 fn format(workspace: &Workspace) -> Result<()> {
     Cmd::new("cargo").args(["fmt", "--all", "--check"]).dir(workspace.root()).run()?;
-    Cmd::new("cargo")
-        .args(["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"])
-        .dir(workspace.root())
-        .run()
+    for manifest in ["fuzz/Cargo.toml", tools::RUST_PEER] {
+        Cmd::new("cargo")
+            .args(["fmt", "--manifest-path", manifest, "--check"])
+            .dir(workspace.root())
+            .run()?;
+    }
+    Ok(())
 }
 
 fn clippy(workspace: &Workspace) -> Result<()> {

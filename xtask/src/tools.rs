@@ -26,6 +26,9 @@ pub const CARGO_FUZZ: CargoTool = CargoTool { name: "cargo-fuzz", version: "0.13
 /// Checks licenses, sources and banned crates.
 pub const CARGO_DENY: CargoTool = CargoTool { name: "cargo-deny", version: "0.20.2" };
 
+/// The client on the official Rust SDK: a workspace of its own.
+pub const RUST_PEER: &str = "crates/ringfence/tests/peers/rmcp/Cargo.toml";
+
 /// A program of the system and the Debian package that brings it.
 struct SystemTool {
     program: &'static str,
@@ -77,8 +80,11 @@ pub fn run(workspace: &Workspace) -> Result<()> {
 /// # Errors
 /// When they cannot be installed.
 pub fn ensure_peers(workspace: &Workspace) -> Result<()> {
-    ensure_python(workspace)?;
-    ensure_node(workspace)
+    ensure_python(workspace, "xtask/tools/requirements.txt", "python")?;
+    ensure_python(workspace, "xtask/tools/requirements-v1.txt", "python-v1")?;
+    ensure_sources(workspace)?;
+    ensure_node(workspace)?;
+    build_rust_peer(workspace)
 }
 
 /// Where the binary of a cargo tool is, after installing it if need be.
@@ -128,18 +134,52 @@ fn install_system(missing: &[&SystemTool]) -> Result<()> {
     apt(&["install", "-y", "-q"]).args(&packages).run().with_context(|| format!("as root, run: {by_hand}"))
 }
 
-/// A virtual environment with `xtask/tools/requirements.txt`.
-fn ensure_python(workspace: &Workspace) -> Result<()> {
-    let wanted = workspace.root().join("xtask/tools/requirements.txt");
-    let environment = workspace.tools_dir().join("python");
-    once(workspace, &["xtask/tools/requirements.txt"], "python.installed", || {
-        println!("  installing Python packages into target/ci-tools/python");
+/// A virtual environment with what a file lists.
+fn ensure_python(workspace: &Workspace, requirements: &str, name: &str) -> Result<()> {
+    let wanted = workspace.root().join(requirements);
+    let environment = workspace.tools_dir().join(name);
+    once(workspace, &[requirements], &format!("{name}.installed"), || {
+        println!("  installing Python packages into target/ci-tools/{name}");
         Cmd::new("python3").args(["-m", "venv", "--clear"]).arg(&environment).run()?;
-        Cmd::new(environment.join("bin/pip"))
-            .args(["install", "--quiet", "--requirement"])
+        Cmd::new(environment.join("bin/python"))
+            .args(["-m", "pip", "install", "--quiet", "--requirement"])
             .arg(&wanted)
             .run()
             .context("installing from PyPI")
+    })
+}
+
+/// The source packages of `xtask/tools/sources.txt`, unpacked: their examples are peers.
+fn ensure_sources(workspace: &Workspace) -> Result<()> {
+    let wanted = workspace.root().join("xtask/tools/sources.txt");
+    let folder = workspace.tools_dir().join("sources");
+    once(workspace, &["xtask/tools/sources.txt"], "sources.installed", || {
+        println!("  fetching source packages from PyPI into target/ci-tools/sources");
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).context("clearing the folder for source packages")?;
+        }
+        Cmd::new(workspace.tools_dir().join("python/bin/python"))
+            .args([
+                "-m",
+                "pip",
+                "download",
+                "--quiet",
+                "--no-deps",
+                "--no-binary",
+                "mcp",
+                "--require-hashes",
+                "--dest",
+            ])
+            .arg(&folder)
+            .arg("--requirement")
+            .arg(&wanted)
+            .run()
+            .context("fetching from PyPI")?;
+        for package in std::fs::read_dir(&folder).context("looking at what was fetched")? {
+            let package = package.context("looking at what was fetched")?.path();
+            Cmd::new("tar").arg("-xzf").arg(&package).arg("-C").arg(&folder).run()?;
+        }
+        Ok(())
     })
 }
 
@@ -161,6 +201,22 @@ fn ensure_node(workspace: &Workspace) -> Result<()> {
             .run()
             .context("installing from npm")
     })
+}
+
+/// Builds that client; cargo knows whether anything is to be done.
+fn build_rust_peer(workspace: &Workspace) -> Result<()> {
+    Cmd::new("cargo")
+        .args([
+            "build",
+            "--quiet",
+            "--locked",
+            "--manifest-path",
+            "crates/ringfence/tests/peers/rmcp/Cargo.toml",
+        ])
+        .arg("--target-dir")
+        .arg(workspace.tools_dir().join("rmcp"))
+        .dir(workspace.root())
+        .run()
 }
 
 /// Does `install` unless it was done for exactly these sources; `stamp` remembers that.

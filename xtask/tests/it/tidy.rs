@@ -176,6 +176,8 @@ fn members_take_lints_and_versions_from_the_root() {
     let own = "[lints.clippy]\nundocumented_unsafe_blocks = \"deny\"\n";
     assert_eq!(found("crates/ringfence-sandbox/Cargo.toml", own), CLEAN);
     assert_eq!(found("crates/ringfence-guard/Cargo.toml", own), [("lints", 0)]);
+    // What tests speak to is no member.
+    assert_eq!(found("crates/a/tests/b/c/Cargo.toml", "[dependencies]\nserde = \"1\"\n"), CLEAN);
 }
 
 #[test]

@@ -7,50 +7,14 @@ use serde_json::{Value, json};
 
 use crate::peer::{Sdk, modern, npm};
 use crate::place::{OPEN, Place};
+use crate::same::{compare, same};
 
 const BOTH: [Sdk; 2] = [Sdk::Python, Sdk::TypeScript];
-
-/// The same steps, direct, wrapped and over HTTP, come to the same.
-fn same(server: &str, command: impl Fn(&Place) -> Vec<String>, steps: impl Fn(&Place) -> Value) {
-    let place = Place::new(OPEN);
-    for sdk in BOTH {
-        let (command, steps) = (command(&place), steps(&place));
-        let direct = sdk.play(&steps, &command, &place.mark);
-        let wrapped = sdk.play(&steps, &place.wrapped(server, &command), &place.mark);
-        compare(sdk, "wrapped", &direct, &wrapped);
-    }
-    place.nothing_left();
-    place.finish();
-    let place = Place::new(OPEN);
-    for sdk in BOTH {
-        let steps = steps(&place);
-        let direct = sdk.play(&steps, &command(&place), &place.mark);
-        // Made anew, for a server that remembers.
-        let up = place.up(server, &command(&place));
-        let served = sdk.play(&steps, std::slice::from_ref(&up.url), &place.mark);
-        compare(sdk, "over HTTP", &direct, &served);
-        up.end();
-        place.nothing_left();
-    }
-    place.finish();
-}
-
-fn compare(sdk: Sdk, how: &str, direct: &[Value], governed: &[Value]) {
-    assert_eq!(direct.len(), governed.len(), "{governed:?}");
-    for (step, (direct, governed)) in direct.iter().zip(governed).enumerate() {
-        if let Some(told) = direct.get("progress") {
-            // How much of it arrives before the result does is a matter of time.
-            let (told, governed) = (told.as_array().unwrap(), governed["progress"].as_array().unwrap());
-            assert_eq!(told.first(), governed.first(), "{sdk:?}, step {step}");
-            continue;
-        }
-        assert!(direct == governed, "{sdk:?}, step {step}\ndirect:  {direct:.2000}\n{how}: {governed:.2000}");
-    }
-}
 
 #[test]
 fn the_everything_server_answers_as_it_does_directly() {
     same(
+        &BOTH,
         "everything",
         |_| npm("everything", &[]),
         |_| {
@@ -81,6 +45,7 @@ fn the_everything_server_answers_as_it_does_directly() {
 #[test]
 fn the_filesystem_server_answers_as_it_does_directly_big_files_included() {
     same(
+        &BOTH,
         "files",
         |place| {
             let folder = place.path("shared");
@@ -106,6 +71,7 @@ fn the_filesystem_server_answers_as_it_does_directly_big_files_included() {
 #[test]
 fn the_memory_server_answers_as_it_does_directly() {
     same(
+        &BOTH,
         "memory",
         |place| {
             let store = place.path("memory.json");
@@ -127,11 +93,12 @@ fn the_memory_server_answers_as_it_does_directly() {
     );
 }
 
-/// The Python client speaks 2026-07-28 to it, which over HTTP is a POST for each request and no
-/// session; the TypeScript client speaks 2025-11-25.
+/// Most clients speak 2026-07-28 to it, which over HTTP is a POST for each request and no session;
+/// the TypeScript SDK speaks 2025-11-25 unless it is told to ask first.
 #[test]
 fn a_server_of_the_newest_revision_answers_as_it_does_directly() {
     same(
+        &[Sdk::Python, Sdk::TypeScript, Sdk::TypeScriptAuto, Sdk::FastMcp],
         "modern",
         |_| modern(),
         |_| {

@@ -5,7 +5,8 @@
 //     node client.mjs STEPS URL
 //
 // STEPS is a JSON list. The step `hold` says that it is there and waits for its input to end.
-// `PEER_MODULES` names the folder whose `node_modules` has the SDK.
+// `PEER_MODULES` names the folder whose `node_modules` has the SDK; `PEER_MODE` says how it finds the
+// revision (`legacy`, which is 2025-11-25, or `auto`).
 
 import { createRequire } from "node:module";
 
@@ -53,7 +54,10 @@ async function play(client, step) {
 }
 
 const [steps, command, ...args] = process.argv.slice(2);
-const client = new Client({ name: "peers", version: "1.0.0" });
+const client = new Client(
+  { name: "peers", version: "1.0.0" },
+  { versionNegotiation: { mode: process.env.PEER_MODE ?? "legacy" } },
+);
 const overHttp = command.startsWith("http://");
 const transport = overHttp
   ? new StreamableHTTPClientTransport(new URL(command))

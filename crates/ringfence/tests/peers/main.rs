@@ -1,6 +1,7 @@
-//! The wrapper between official clients and official servers, as processes: the Python and the
-//! TypeScript SDK in front of npm's reference servers. Needs what `cargo xtask tools` installs,
-//! so the feature `peers` turns it on; once on, a peer that is missing is a failure that names it.
+//! Ringfence between official clients and official servers, as processes: the Python and the
+//! TypeScript SDK, `fastmcp`, `rmcp` and the inspector in front of reference servers, and the
+//! official conformance suite on either side. Needs what `cargo xtask tools` installs, so the
+//! feature `peers` turns it on; once on, a peer that is missing is a failure that names it.
 
 #![expect(
     clippy::unwrap_used,
@@ -9,8 +10,14 @@
 )]
 
 mod answers;
+mod clients;
+mod conformance;
+mod far;
 mod hygiene;
 mod issuing;
 mod peer;
 mod place;
+mod same;
+mod servers;
 mod sharing;
+mod suite;

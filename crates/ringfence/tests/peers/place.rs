@@ -8,13 +8,16 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// A variable whose value finds again whatever was started here, wherever it went.
 pub(crate) const MARK: &str = "RINGFENCE_PEERS_MARK";
 /// How long something that has to happen may take before the test has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What is tested.
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_ringfence");
 
 /// Whoever is called may do as they like, but for what a test says.
 pub(crate) const OPEN: &str = r#"
@@ -63,9 +66,8 @@ impl Place {
     }
 
     fn words(&self) -> Vec<String> {
-        let binary = env!("CARGO_BIN_EXE_ringfence").to_owned();
         vec![
-            binary,
+            BINARY.to_owned(),
             "--config".to_owned(),
             self.path("ringfence.yaml"),
             "--data".to_owned(),
@@ -81,26 +83,30 @@ impl Place {
         words
     }
 
-    /// Serves one server over HTTP, to whoever is on this machine.
+    /// Serves one server, which it starts, over HTTP, to whoever is on this machine.
     pub(crate) fn up(&self, server: &str, command: &[String]) -> Up {
-        self.up_with(&[(server, command)], ANYBODY, "/servers/0/url")
+        self.serve(server, &json!({ "command": command }))
     }
 
     /// Serves one server over HTTP, to whoever the configuration's lines let in.
     pub(crate) fn up_to(&self, server: &str, command: &[String], callers: &str) -> Up {
-        self.up_with(&[(server, command)], callers, "/servers/0/url")
+        self.up_with(&json!({ server: { "command": command } }), callers, "/servers/0/url")
     }
 
-    /// Serves several as one.
+    /// Serves one server as the configuration has it.
+    pub(crate) fn serve(&self, server: &str, upstream: &Value) -> Up {
+        self.up_with(&json!({ server: upstream }), ANYBODY, "/servers/0/url")
+    }
+
+    /// Serves several, which it starts, as one.
     pub(crate) fn up_as_one(&self, servers: &[(&str, &[String])]) -> Up {
-        self.up_with(servers, ANYBODY, "/url")
+        let servers =
+            servers.iter().map(|(name, command)| ((*name).to_owned(), json!({ "command": command })));
+        self.up_with(&servers.collect(), ANYBODY, "/url")
     }
 
-    fn up_with(&self, servers: &[(&str, &[String])], callers: &str, url: &str) -> Up {
-        let servers = servers
-            .iter()
-            .map(|(name, command)| format!("  {name}: {{command: {}}}\n", Value::from(*command)));
-        let more = format!("listen: 127.0.0.1:0\n{callers}servers:\n{}", servers.collect::<String>());
+    fn up_with(&self, servers: &Value, callers: &str, url: &str) -> Up {
+        let more = format!("listen: 127.0.0.1:0\n{callers}servers: {servers}\n");
         fs::write(self.folder.path().join("ringfence.yaml"), format!("{CONFIG}{more}")).unwrap();
         let words = self.words();
         let (program, global) = words.split_first().unwrap();
