@@ -2,6 +2,7 @@
 
 mod asking;
 mod asking_clients;
+mod bridged;
 mod calls;
 mod ends;
 mod floods;
