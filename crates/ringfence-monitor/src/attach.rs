@@ -170,8 +170,12 @@ pub(crate) async fn connect(
             endpoint.authorization = Authorization::Issued(own);
         }
         tracing::info!(server = %wanted.server, session = session.id(), uri = %endpoint.uri, "reached");
-        let Reached { stream, hold, ended } = upstream::reach(served.upstream.clone(), endpoint);
-        return Ok((Far::Reached { hold: Some(hold), ended: Some(ended) }, Line::Http(stream)));
+        let Reached { from_server, to_server, hold, ended } =
+            upstream::reach(served.upstream.clone(), endpoint);
+        return Ok((
+            Far::Reached { hold: Some(hold), ended: Some(ended) },
+            Line::Http { from_server, to_server },
+        ));
     }
     let (child_in, to_child) = pipe()?;
     let (from_child, child_out) = pipe()?;

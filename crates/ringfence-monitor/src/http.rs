@@ -18,7 +18,7 @@ use ringfence_gateway::mcp::{all, http};
 use ringfence_guard::{Evidence, Session, SessionKey};
 use ringfence_identity::{Issuers, Refused, Token, Verified};
 use ringfence_model::{AgentId, Assurance, Person};
-use tokio::io::{AsyncReadExt, duplex, split};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, duplex, split};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -32,7 +32,7 @@ use crate::serve::{Served, Transport};
 /// How much waits between the front and a wire, each way.
 const PIPE: usize = 64 * 1024;
 /// How much of what a server says on its standard error is looked at in one piece.
-const ASIDE: usize = 4096;
+const ASIDE: u64 = 4096;
 
 /// How the configured servers are reached over HTTP.
 #[derive(Debug)]
@@ -299,23 +299,21 @@ async fn attend(session: Session, mut far: Far, mut wire: Wire) -> Result<(), No
 /// What a server says on its standard error is read, so that it is never held up by it, and goes
 /// into this process's own log.
 async fn hear_aside(server: String, aside: OwnedFd) {
-    let mut reader = match streams::reader(aside) {
+    let reader = match streams::reader(aside) {
         Ok(reader) => reader,
         Err(error) => {
             tracing::warn!(server, %error, "what it says aside cannot be read");
             return;
         }
     };
-    let mut bytes = vec![0; ASIDE];
+    let mut reader = BufReader::new(reader);
+    let mut line = Vec::new();
     loop {
-        match reader.read(&mut bytes).await {
+        line.clear();
+        // A line that is longer is told in pieces.
+        match (&mut reader).take(ASIDE).read_until(b'\n', &mut line).await {
             Ok(0) | Err(_) => return,
-            Ok(read) => {
-                let said = String::from_utf8_lossy(bytes.get(..read).unwrap_or_default());
-                for line in said.lines() {
-                    tracing::info!(server, said = ?line);
-                }
-            }
+            Ok(_) => tracing::info!(server, said = ?String::from_utf8_lossy(line.trim_ascii_end())),
         }
     }
 }

@@ -112,9 +112,11 @@ impl fmt::Debug for Endpoint {
 /// A server as its wire has it.
 #[derive(Debug)]
 pub struct Reached {
-    /// Lines, both ways. When it is dropped, what was under way is given up and the session with
-    /// the server is ended.
-    pub stream: DuplexStream,
+    /// What the server says, in lines.
+    pub from_server: DuplexStream,
+    /// What it is told, in lines. When it is dropped, what was under way is given up and the session
+    /// with the server is ended.
+    pub to_server: DuplexStream,
     /// Dropped, it ends the server's side at once, whatever the wire still wants.
     pub hold: oneshot::Sender<()>,
     /// Resolves, or is dropped, when nothing of it is under way any more.
@@ -123,12 +125,14 @@ pub struct Reached {
 
 /// The far end of a wire. Nothing is sent before the wire says something.
 pub fn reach(http: Http, endpoint: Endpoint) -> Reached {
-    let (stream, far) = duplex(PIPE);
+    // A pipe each way: one end of each can be closed by itself.
+    let (from_server, to_wire) = duplex(PIPE);
+    let (to_server, from_wire) = duplex(PIPE);
     let (ending, ended) = oneshot::channel();
     let (hold, held) = oneshot::channel();
     tokio::spawn(async move {
-        talk::carry(http, endpoint, far, held).await;
+        talk::carry(http, endpoint, (from_wire, to_wire), held).await;
         drop(ending);
     });
-    Reached { stream, hold, ended }
+    Reached { from_server, to_server, hold, ended }
 }

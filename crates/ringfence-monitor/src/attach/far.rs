@@ -9,7 +9,7 @@ use std::pin::Pin;
 use ringfence_gateway::mcp::stdio::{self, End, Server};
 use ringfence_guard::Session;
 use ringfence_sandbox::{Exit, Running};
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, split};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::sync::{mpsc, oneshot};
 
 use super::NotWrapped;
@@ -39,7 +39,7 @@ pub(crate) enum Line {
     /// A child's standard output and input.
     Pipes(OwnedFd, OwnedFd),
     /// A server over HTTP.
-    Http(DuplexStream),
+    Http { from_server: DuplexStream, to_server: DuplexStream },
 }
 
 /// A wire under way. Dropped, it ends.
@@ -106,9 +106,9 @@ where
             let upstream = (streams::reader(from_child)?, streams::writer(to_child)?);
             Ok(stdio::proxy(session.led(), server, client()?, upstream, notices))
         }),
-        Line::Http(stream) => {
+        Line::Http { from_server, to_server } => {
             let client = client().map_err(NotWrapped::Streams)?;
-            let proxy = stdio::proxy(session, server, client, split(stream), notices);
+            let proxy = stdio::proxy(session, server, client, (from_server, to_server), notices);
             return Ok(Box::pin(async move { Ok(proxy.await) }));
         }
     };

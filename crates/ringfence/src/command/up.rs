@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 
 use ringfence_identity::Endpoint;
 use ringfence_monitor::{DataDir, Http, Serving, Setting, serve};
+use rustix::process::{Resource, Rlimit};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -18,6 +19,8 @@ use crate::reach;
 
 /// How many notices may wait to be shown.
 const NOTICES: usize = 16;
+/// How many files may be open at once, where the system allows it.
+const FILES: u64 = 65_536;
 
 pub(crate) fn run(global: &Global) -> Result<Ending, Fault> {
     let config = find::read(global)?.ok_or_else(|| {
@@ -32,6 +35,7 @@ pub(crate) fn run(global: &Global) -> Result<Ending, Fault> {
         return Err(Fault::cannot("no policy is loaded, so everything would be denied")
             .help("name policies under `policies:`"));
     }
+    raise_files();
     let listener = TcpListener::bind(config.listen).map_err(|error| {
         Fault::from(error)
             .while_trying(format!("listening on {}", config.listen))
@@ -83,6 +87,17 @@ fn key_places(config: &Config) -> BTreeMap<String, Endpoint> {
         KeyPlace::File(_) => None,
     });
     issuers.collect()
+}
+
+/// A connection is a file: as many as the system lets this process have, where it would be fewer.
+fn raise_files() {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    let wanted = Rlimit { current: limit.maximum.map_or(Some(FILES), |most| Some(most.min(FILES))), ..limit };
+    if limit.current.is_some_and(|current| current < wanted.current.unwrap_or(current))
+        && let Err(error) = rustix::process::setrlimit(Resource::Nofile, wanted)
+    {
+        tracing::warn!(%error, "no more files can be open at once than before");
+    }
 }
 
 /// What is governed, what is not, and where it is reached and written down.

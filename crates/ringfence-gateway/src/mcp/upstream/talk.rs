@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hyper::header::HeaderValue;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, ReadHalf, WriteHalf, split};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
@@ -58,8 +58,12 @@ pub(super) struct Known {
 }
 
 /// Carries until the wire closes or nobody holds it any more.
-pub(super) async fn carry(http: Http, endpoint: Endpoint, far: DuplexStream, held: oneshot::Receiver<()>) {
-    let (from_wire, to_wire) = split(far);
+pub(super) async fn carry(
+    http: Http,
+    endpoint: Endpoint,
+    (from_wire, to_wire): (DuplexStream, DuplexStream),
+    held: oneshot::Receiver<()>,
+) {
     let (say, lines) = mpsc::channel(WAITING);
     let talk = Arc::new(Talk {
         http,
@@ -89,11 +93,7 @@ pub(super) async fn carry(http: Http, endpoint: Endpoint, far: DuplexStream, hel
 }
 
 impl Talk {
-    async fn hear(
-        self: &Arc<Self>,
-        mut from_wire: ReadHalf<DuplexStream>,
-        under_way: &mut JoinSet<Option<IdKey>>,
-    ) {
+    async fn hear(self: &Arc<Self>, mut from_wire: DuplexStream, under_way: &mut JoinSet<Option<IdKey>>) {
         let mut asked: HashMap<IdKey, AbortHandle> = HashMap::new();
         let mut lines = Lines::new(MAX_BYTES);
         let mut bytes = vec![0; READ];
@@ -302,7 +302,7 @@ pub(super) fn revision_of(request: &Request<'_>) -> Option<HeaderValue> {
     HeaderValue::from_str(&method::revision(&request.params)?).ok()
 }
 
-async fn write(mut to_wire: WriteHalf<DuplexStream>, mut lines: mpsc::Receiver<Vec<u8>>) {
+async fn write(mut to_wire: DuplexStream, mut lines: mpsc::Receiver<Vec<u8>>) {
     while let Some(line) = lines.recv().await {
         if to_wire.write_all(&line).await.is_err() {
             return;
