@@ -10,7 +10,7 @@ mod decide;
 mod doctor;
 mod init;
 mod kill;
-mod mcp;
+pub(crate) mod mcp;
 pub(crate) mod monitor;
 mod policy;
 mod policy_explain;

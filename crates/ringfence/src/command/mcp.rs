@@ -100,7 +100,7 @@ fn wanted(asked: &McpArgs, config: Option<&Config>) -> Result<McpRequest, Fault>
 
 /// The client's environment, without what the configuration takes credentials from: no agent and
 /// no server is given an operator's.
-pub(super) fn environment(config: Option<&Config>) -> Vec<(String, String)> {
+pub(crate) fn environment(config: Option<&Config>) -> Vec<(String, String)> {
     let secret: Vec<&str> = config.into_iter().flat_map(Config::variables).collect();
     let mut kept = Vec::new();
     for (name, value) in std::env::vars_os() {

@@ -206,7 +206,8 @@ pub(crate) fn configured(config: &Config, named: &Named) -> Configured {
     Configured { agents: agents.collect(), operators: operators.collect(), issued: issued.collect() }
 }
 
-fn servers(config: &Config, named: &Named) -> Result<Servers, Fault> {
+/// The servers that a configuration names.
+pub(crate) fn servers(config: &Config, named: &Named) -> Result<Servers, Fault> {
     let configured = config.servers.iter().map(|(name, server)| {
         let schema = match server.schema {
             Schema::Enforce => stdio::Schema::Enforce,

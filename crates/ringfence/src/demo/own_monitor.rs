@@ -1,15 +1,19 @@
 //! The demo's own monitor, inside this process, serving the socket in the demo's data directory.
 
 use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use ringfence_identity::Issuers;
 use ringfence_monitor::client::{Client, ClientError};
 use ringfence_monitor::protocol::Request;
-use ringfence_monitor::{DataDir, Monitor, Serving, Setting, Setup, serve};
+use ringfence_monitor::{DataDir, Http, Monitor, Serving, Setting, Setup, serve};
+use tokio::sync::mpsc;
 
-use crate::command::monitor::configured;
+use crate::command::mcp::environment;
+use crate::command::monitor::{configured, servers};
 use crate::config::load::load;
 use crate::config::{Config, Origin};
 use crate::fault::{Ending, Fault};
@@ -21,6 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 pub(super) struct OwnMonitor {
     client: Client,
     thread: Option<JoinHandle<Result<(), Fault>>>,
+    address: SocketAddr,
 }
 
 impl OwnMonitor {
@@ -39,17 +44,34 @@ impl OwnMonitor {
             configured: configured(&config, &named),
         })?;
         let setup = config.setup();
+        let listener = TcpListener::bind(config.listen)?;
+        let address = listener.local_addr()?;
+        // Nobody waits for a person over HTTP here.
+        let (notices, _) = mpsc::channel(1);
+        let http = Http {
+            listener,
+            anonymous: None,
+            issuers: Issuers::default(),
+            keys: BTreeMap::new(),
+            env: environment(Some(&config)),
+            notices,
+        };
         let serving = Serving {
-            setting: Setting { setup: setup.clone(), servers: BTreeMap::new() },
+            setting: Setting { setup: setup.clone(), servers: servers(&config, &named)? },
             again: None,
             idle: None,
-            http: None,
+            http: Some(http),
         };
         let served = data.clone();
         let thread = std::thread::Builder::new()
             .name("monitor".to_owned())
             .spawn(move || at_work(monitor, served, serving))?;
-        Ok(OwnMonitor { client: reached(&data, &setup, &thread)?, thread: Some(thread) })
+        Ok(OwnMonitor { client: reached(&data, &setup, &thread)?, thread: Some(thread), address })
+    }
+
+    /// Where it is reached over HTTP.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Tells it to stop, and waits until the log is closed.

@@ -82,6 +82,11 @@ impl Scene {
         self.agent_home().join("messages")
     }
 
+    /// The ERP server's command.
+    pub(super) fn server(&self) -> [PathBuf; 4] {
+        [self.program.clone(), "demo-erp-server".into(), "--journal".into(), self.journal()]
+    }
+
     /// What the ERP server writes of every call that reaches it.
     pub(super) fn journal(&self) -> PathBuf {
         self.path().join("erp/journal.jsonl")
@@ -149,11 +154,14 @@ impl Scene {
         // A JSON string is a YAML string, whatever the path holds.
         let data = serde_json::to_string(&self.data())?;
         let token = serde_json::to_string(&self.agent_token())?;
+        let server = serde_json::to_string(&self.server())?;
         Ok(format!(
             "apiVersion: ringfence/v1\n\
              kind: Gateway\n\
              data: {data}\n\
+             listen: 127.0.0.1:0\n\
              policies: ./policies\n\
+             servers:\n  erp: {{command: {server}}}\n\
              agents:\n  - {{id: {AGENT:?}, sponsor: {DANA}, token: {{file: {token}}}}}\n\
              operators:\n  - {{id: {DANA}, groups: [procurement], token: {{file: ./operator.token}}}}\n"
         ))

@@ -2,6 +2,7 @@
 //! against what should have come of it, and tells it. What differs ends it.
 
 mod finale;
+mod over_http;
 
 use std::fs;
 use std::time::Instant;
@@ -69,6 +70,7 @@ pub(super) fn play(scene: &Scene, teller: &Teller) -> Result<Facts, Fault> {
     story.changed_order()?;
     story.large_order()?;
     story.broken_order()?;
+    story.over_http(monitor.address())?;
     let server_journal = story.what_arrived()?;
     let Story { agent, calls, .. } = story;
     let (log, forgeries) = finale::play(scene, teller, agent, monitor, &calls, early)?;

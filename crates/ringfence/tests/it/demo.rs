@@ -62,6 +62,8 @@ fn the_story_is_what_happened() {
             json!(["purchase_order.create", "ask", "deny", "ringfence/approval", true, 3]),
             json!(["purchase_order.create", "deny", null, "inventory-readers/no-large-purchase", true, 3]),
             json!(["purchase_order.create", "deny", null, "ringfence/schema", true, 3]),
+            json!(["inventory.get", "allow", null, "inventory-readers/read-stock", false, 4]),
+            json!(["purchase_order.create", "deny", null, "inventory-readers/no-large-purchase", true, 4]),
         ]
     );
 
@@ -69,7 +71,7 @@ fn the_story_is_what_happened() {
     let journal = fs::read_to_string(home.path().join("kept/erp/journal.jsonl")).unwrap();
     let arrived: Vec<Value> = journal.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(facts["server_journal"], json!(arrived));
-    assert_eq!(arrived.len(), 3);
+    assert_eq!(arrived.len(), 4);
     assert_eq!(arrived[2]["arguments"], json!({ "sku": "FL-1010", "quantity": 20, "total": 90.0 }));
 }
 
