@@ -6,10 +6,9 @@
 //! `cargo bench --package ringfence --bench http [-- SECONDS [SESSIONS]]`
 
 use std::convert::Infallible;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -28,29 +27,19 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
+use self::measuring::{Disk, FLUSHES, POLICY, RECORD, row};
+
+#[path = "parts/measuring.rs"]
+mod measuring;
+
 /// Calls in a second, at the fixed rate.
 const RATE: u64 = 1_000;
 /// How long one turn takes.
 const TURN: Duration = Duration::from_secs(1);
 /// How many call at once, as fast as it goes.
 const CALLERS: usize = 32;
-/// Bytes that a call's record and payload come to, about.
-const RECORD: usize = 4_096;
 /// Sessions of one agent, at most.
 const OF_ONE: usize = 60;
-
-const POLICY: &str = r#"
-apiVersion: ringfence/v1
-kind: Policy
-metadata: {name: bench}
-layer: team
-subjects: ["**"]
-rules:
-  - {id: list, effect: allow, actions: [tool.list], resources: ["mcp://*"]}
-  - {id: call, effect: allow, actions: [tool.call], resources: ["mcp://*/echo"], when: args.text.size() < 10000}
-limits:
-  - {id: many, actions: [tool.call], resources: ["mcp://*/*"], calls: 100000000, per: 1h, by: agent}
-"#;
 
 fn main() -> Result<()> {
     let numbers: Vec<u64> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
@@ -72,7 +61,7 @@ async fn measure(seconds: u64, sessions: usize) -> Result<()> {
     for _ in 0..seconds {
         fast.extend(at_rate(&direct).await?);
         slow.extend(at_rate(&through).await?);
-        for turn in 0..200 {
+        for turn in 0..FLUSHES {
             flushes.push(disk.flush(turn)?);
         }
     }
@@ -123,16 +112,6 @@ async fn measure(seconds: u64, sessions: usize) -> Result<()> {
         taken as f64 / 1024.0 / sessions as f64
     );
     Ok(())
-}
-
-fn row(what: &str, mut times: Vec<Duration>) -> (f64, f64) {
-    times.sort_unstable();
-    let at = |percent: usize| {
-        let place = (times.len() * percent / 100).min(times.len().saturating_sub(1));
-        times.get(place).copied().unwrap_or_default().as_secs_f64() * 1e6
-    };
-    println!("{what:<40}{:>10.1}{:>10.1}{:>10.1}", at(50), at(90), at(99));
-    (at(50), at(99))
 }
 
 /// A call every so often, whether those before are answered or not: from when it is made until its
@@ -360,30 +339,5 @@ impl Drop for Gateway {
         if let Err(error) = ended.and_then(|()| fs::remove_dir_all(&self.folder)) {
             eprintln!("{} is left: {error}", self.folder.display());
         }
-    }
-}
-
-/// A file whose blocks are there already, as the journal's are.
-struct Disk {
-    file: File,
-    bytes: Vec<u8>,
-}
-
-impl Disk {
-    fn new(path: &Path) -> Result<Disk> {
-        let file = File::create(path)?;
-        let bytes = vec![7; RECORD];
-        for turn in 0..200 {
-            file.write_all_at(&bytes, turn * RECORD as u64)?;
-        }
-        file.sync_all()?;
-        Ok(Disk { file, bytes })
-    }
-
-    fn flush(&self, turn: u64) -> Result<Duration> {
-        let start = Instant::now();
-        self.file.write_all_at(&self.bytes, turn * RECORD as u64)?;
-        self.file.sync_data()?;
-        Ok(start.elapsed())
     }
 }

@@ -5,14 +5,18 @@
 //!
 //! `cargo bench --package ringfence --bench stdio [-- CALLS]`
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+
+use self::measuring::{Disk, POLICY, RECORD, row};
+
+#[path = "parts/measuring.rs"]
+mod measuring;
 
 /// What makes this program the server.
 const SERVE: &str = "serve-echo";
@@ -21,23 +25,8 @@ const RELAY: &str = "relay";
 const CALLS: usize = 2_000;
 /// Calls in one turn.
 const TURN: usize = 100;
-/// Bytes that a call's record and payload come to, about.
-const RECORD: usize = 4_096;
 /// How many wrapped servers the memory is measured over.
 const SERVERS: usize = 4;
-
-const POLICY: &str = r#"
-apiVersion: ringfence/v1
-kind: Policy
-metadata: {name: bench}
-layer: team
-subjects: ["**"]
-rules:
-  - {id: list, effect: allow, actions: [tool.list], resources: ["mcp://*"]}
-  - {id: call, effect: allow, actions: [tool.call], resources: ["mcp://*/echo"], when: args.text.size() < 1000}
-limits:
-  - {id: many, actions: [tool.call], resources: ["mcp://*/*"], calls: 100000000, per: 1h, by: agent}
-"#;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().collect();
@@ -56,25 +45,15 @@ fn main() -> Result<()> {
     let server = std::env::current_exe()?;
     let server = [server.to_str().context("the path of this program is text")?, SERVE];
     let measured = round_trips(&place, &server, calls)?;
-    println!("{:<34}{:>10}{:>10}{:>10}", "", "p50 µs", "p90 µs", "p99 µs");
-    let direct = row("round trip, direct", measured.direct);
-    let wrapped = row("round trip, wrapped", measured.wrapped);
-    let relayed = row("round trip, relayed", measured.relayed);
-    let flush = row(&format!("write of {RECORD} B and fdatasync"), measured.flush);
-    println!("{:<34}{:>10.1}", "added, p50", wrapped - direct);
-    println!("{:<34}{:>10.1}", "added above the flush, p50", wrapped - direct - flush);
-    println!("{:<34}{:>10.1}", "added above the relay, p50", wrapped - relayed);
+    println!("{:<40}{:>10}{:>10}{:>10}", "", "p50 µs", "p90 µs", "p99 µs");
+    let (direct, _) = row("round trip, direct", measured.direct);
+    let (wrapped, _) = row("round trip, wrapped", measured.wrapped);
+    let (relayed, _) = row("round trip, relayed", measured.relayed);
+    let (flush, _) = row(&format!("write of {RECORD} B and fdatasync"), measured.flush);
+    println!("{:<40}{:>10.1}", "added, p50", wrapped - direct);
+    println!("{:<40}{:>10.1}", "added above the flush, p50", wrapped - direct - flush);
+    println!("{:<40}{:>10.1}", "added above the relay, p50", wrapped - relayed);
     memory(&place, &server)
-}
-
-fn row(what: &str, mut times: Vec<Duration>) -> f64 {
-    times.sort_unstable();
-    let at = |percent: usize| {
-        let place = (times.len() * percent / 100).min(times.len().saturating_sub(1));
-        times.get(place).copied().unwrap_or_default().as_secs_f64() * 1e6
-    };
-    println!("{what:<34}{:>10.1}{:>10.1}{:>10.1}", at(50), at(90), at(99));
-    at(50)
 }
 
 /// A data directory on the disk that the target lies on.
@@ -200,29 +179,6 @@ fn round_trips(place: &Place, server: &[&str], calls: usize) -> Result<Measured>
     Ok(measured)
 }
 
-/// The disk below the log: what it takes for a write like that of one call's record, into room
-/// made beforehand.
-struct Disk {
-    file: File,
-    bytes: Vec<u8>,
-}
-
-impl Disk {
-    fn new(path: &Path) -> Result<Disk> {
-        let file = File::options().create(true).truncate(true).write(true).open(path)?;
-        file.write_all_at(&vec![0; TURN * RECORD], 0)?;
-        file.sync_all()?;
-        Ok(Disk { file, bytes: vec![7; RECORD] })
-    }
-
-    fn flush(&self, turn: usize) -> Result<Duration> {
-        let start = Instant::now();
-        self.file.write_all_at(&self.bytes, u64::try_from(turn * RECORD)?)?;
-        self.file.sync_data()?;
-        Ok(start.elapsed())
-    }
-}
-
 fn memory(place: &Place, server: &[&str]) -> Result<()> {
     let first = place.wrapped("first", server)?;
     let mut peers = vec![first];
@@ -241,9 +197,9 @@ fn memory(place: &Place, server: &[&str]) -> Result<()> {
     let after =
         (pss(monitor)?, others.iter().try_fold(0, |sum, pid| Ok::<_, anyhow::Error>(sum + pss(*pid)?))?);
     let each = |before: u64, after: u64| after.saturating_sub(before) as f64 / SERVERS as f64 / 1024.0;
-    println!("{:<34}{:>10.2} MiB PSS", "each wrapped server, its processes", each(before.1, after.1));
-    println!("{:<34}{:>10.2} MiB PSS", "each wrapped server, in the monitor", each(before.0, after.0));
-    println!("{:<34}{:>10.2} MiB PSS", "the monitor, once", after.0 as f64 / 1024.0);
+    println!("{:<40}{:>10.2} MiB PSS", "each wrapped server, its processes", each(before.1, after.1));
+    println!("{:<40}{:>10.2} MiB PSS", "each wrapped server, in the monitor", each(before.0, after.0));
+    println!("{:<40}{:>10.2} MiB PSS", "the monitor, once", after.0 as f64 / 1024.0);
     peers.into_iter().try_for_each(Peer::end)
 }
 
