@@ -20,4 +20,5 @@ mod place;
 mod same;
 mod servers;
 mod sharing;
+mod soak;
 mod suite;

@@ -217,6 +217,11 @@ pub(crate) struct Up {
 }
 
 impl Up {
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Ends it in order.
     pub(crate) fn end(mut self) {
         signal(self.process.id(), "TERM");
