@@ -32,12 +32,18 @@ use super::method::{self, Revision};
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How many requests are held back meanwhile.
 const MAX_HELD: usize = 64;
+/// How many requests of a client's are remembered until they are answered.
+const MAX_CALLS: usize = 1024;
+/// How many bytes are kept of what is held back or may have to be said again.
+const MAX_KEPT: usize = 2 * super::envelope::MAX_BYTES;
 const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
 const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
+
+const UNDER_WAY: &str = "a request with this id is under way";
 
 /// What begins every id and every state that a bridge makes up.
 pub(super) const STATES: &str = "ringfence-";
@@ -73,6 +79,11 @@ struct Outbox {
     said: VecDeque<Said>,
     prefix: String,
     count: u64,
+    /// An answer to a request of ours may still come when nobody waits for it.
+    strays: bool,
+    /// The client's own `server/discover` that it was told something else about, while its server
+    /// was silent. That may answer still.
+    late: Option<IdKey>,
 }
 
 #[derive(Debug)]
@@ -95,7 +106,14 @@ struct Opening {
     /// The request, whole.
     text: String,
     /// What the server answered to it, and the id of our own `server/discover`.
-    refused: Option<(String, IdKey)>,
+    refused: Option<Refusal>,
+}
+
+#[derive(Debug)]
+struct Refusal {
+    text: String,
+    discover: IdKey,
+    until: Instant,
 }
 
 #[derive(Debug)]
@@ -112,7 +130,13 @@ struct Probing {
 impl Default for Bridge {
     fn default() -> Self {
         let nonce = RandomState::new().hash_one(0);
-        let said = Outbox { said: VecDeque::new(), prefix: format!("{STATES}{nonce:016x}"), count: 0 };
+        let said = Outbox {
+            said: VecDeque::new(),
+            prefix: format!("{STATES}{nonce:016x}"),
+            count: 0,
+            strays: false,
+            late: None,
+        };
         Bridge { state: State::Unknown, said }
     }
 }
@@ -120,7 +144,7 @@ impl Default for Bridge {
 impl Bridge {
     /// Whether nothing is changed from here on.
     pub fn is_passing(&self) -> bool {
-        matches!(self.state, State::Same)
+        matches!(self.state, State::Same) && !self.said.strays
     }
 
     /// What the bridge says next, oldest first.
@@ -128,18 +152,30 @@ impl Bridge {
         self.said.said.pop_front()
     }
 
-    /// When a silent server is taken to be of the older era.
+    /// When a silent server is taken not to know `server/discover`.
     pub fn deadline(&self) -> Option<Instant> {
         match &self.state {
             State::Probing(probing) => Some(probing.until),
-            State::Unknown | State::Same | State::Opening(_) | State::Older(_) | State::Newer(_) => None,
+            State::Opening(opening) => opening.refused.as_ref().map(|refused| refused.until),
+            State::Unknown | State::Same | State::Older(_) | State::Newer(_) => None,
         }
     }
 
     /// That moment has come.
     pub fn overdue(&mut self) {
         self.state = match std::mem::replace(&mut self.state, State::Unknown) {
-            State::Probing(probing) => probing.begin(&mut self.said),
+            State::Probing(probing) => {
+                if probing.probe.is_some() {
+                    self.said.strays = true;
+                    self.said.late = Some(probing.id.clone());
+                }
+                probing.begin(&mut self.said)
+            }
+            State::Opening(Opening { refused: Some(refused), .. }) => {
+                self.said.strays = true;
+                self.said.tell_client(refused.text);
+                State::Unknown
+            }
             state => state,
         };
     }
@@ -148,6 +184,14 @@ impl Bridge {
     pub fn client_says(&mut self, message: &Message<'_>) -> Way {
         match &mut self.state {
             State::Same => Way::On,
+            State::Opening(Opening { refused: Some(_), .. }) => match message {
+                Message::Request(request) => {
+                    let text = "the server is being asked which revisions it speaks";
+                    self.said.tell_client(write::error(request.id.text(), -32600, text));
+                    Way::Taken
+                }
+                Message::Notification(_) | Message::Response(_) | Message::Batch(_) => Way::Taken,
+            },
             State::Unknown | State::Opening(_) => match message {
                 Message::Request(request) => self.first(request),
                 Message::Notification(_) | Message::Response(_) | Message::Batch(_) => Way::On,
@@ -167,6 +211,18 @@ impl Bridge {
 
     /// What the client is told, by its server or by the wire.
     pub fn client_is_told(&mut self, message: &Message<'_>) -> Way {
+        let way = self.told(message);
+        match message {
+            Message::Response(Response { id: Some(id), .. }) if way == Way::On => {
+                let is_late = self.said.late.take_if(|late| *late == id.key()).is_some();
+                // Nobody waits for it any more, and the client never asked it.
+                if is_late || self.said.is_ours(id.text()) { Way::Taken } else { Way::On }
+            }
+            Message::Response(_) | Message::Request(_) | Message::Notification(_) | Message::Batch(_) => way,
+        }
+    }
+
+    fn told(&mut self, message: &Message<'_>) -> Way {
         let next = match (&mut self.state, message) {
             (State::Same | State::Unknown, _) => return Way::On,
             (State::Older(older), message) => return older.client_is_told(message, &mut self.said),
@@ -220,8 +276,8 @@ impl Bridge {
 impl Opening {
     fn answered(&mut self, response: &Response<'_>, said: &mut Outbox) -> Option<(State, Way)> {
         let id = response.id?.key();
-        if let Some((refusal, discover)) = &self.refused {
-            if id != *discover {
+        if let Some(refused) = &self.refused {
+            if id != refused.discover {
                 return None;
             }
             let older = match (response.answer, super::envelope::parse(self.text.as_bytes())) {
@@ -233,7 +289,7 @@ impl Opening {
             return Some(match older {
                 Some(older) => (State::Older(Box::new(older)), Way::Taken),
                 None => {
-                    said.tell_client(refusal.clone());
+                    said.tell_client(refused.text.clone());
                     (State::Unknown, Way::Taken)
                 }
             });
@@ -249,9 +305,10 @@ impl Opening {
                 };
                 let meta = older::meta(&opening, None);
                 let discover = said.discover(&meta);
-                self.refused = Some((response.text.to_owned(), discover));
+                let until = Instant::now() + PATIENCE;
+                let refused = Some(Refusal { text: response.text.to_owned(), discover, until });
                 let text = std::mem::take(&mut self.text);
-                let opening = Opening { id: self.id.clone(), text, refused: self.refused.take() };
+                let opening = Opening { id: self.id.clone(), text, refused };
                 Some((State::Opening(opening), Way::Taken))
             }
         }
@@ -261,13 +318,8 @@ impl Opening {
 impl Probing {
     fn client_says(&mut self, message: &Message<'_>, said: &mut Outbox) -> Way {
         match message {
-            Message::Request(request) if self.held.len() >= MAX_HELD => {
-                let text = "too many requests before the server has said which revisions it speaks";
-                said.tell_client(write::error(request.id.text(), -32000, text));
-                Way::Taken
-            }
             Message::Request(request) => {
-                self.held.push(request.text.to_owned());
+                hold(&mut self.held, request, said);
                 Way::Taken
             }
             Message::Notification(notification) if notification.method == "notifications/cancelled" => {
@@ -326,6 +378,12 @@ impl Outbox {
         format!("\"{}-{}\"", self.prefix, self.count)
     }
 
+    /// Whether an id, as written, is one that [`Outbox::id`] may give.
+    fn is_ours(&self, id: &str) -> bool {
+        json::string(id)
+            .is_some_and(|id| id.strip_prefix(&*self.prefix).is_some_and(|id| id.starts_with('-')))
+    }
+
     /// Sends a request of our own; its id.
     fn ask(&mut self, method: &str, params: &str) -> IdKey {
         let id = self.id();
@@ -336,6 +394,20 @@ impl Outbox {
     fn discover(&mut self, meta: &str) -> IdKey {
         let meta = super::envelope::without_progress(meta).unwrap_or_else(|| "{}".to_owned());
         self.ask("server/discover", &format!(r#"{{"_meta":{meta}}}"#))
+    }
+}
+
+/// Holds a request back until it is known how to say it.
+fn hold(held: &mut Vec<String>, request: &Request<'_>, said: &mut Outbox) {
+    let bytes = held.iter().fold(request.text.len(), |sum, held| sum.saturating_add(held.len()));
+    let id = request.id.text();
+    if held.len() >= MAX_HELD || bytes > MAX_KEPT {
+        let text = "too many requests before the server has said which revisions it speaks";
+        said.tell_client(write::error(id, -32000, text));
+    } else if held.iter().any(|held| id_of(held) == Some(request.id.key())) {
+        said.tell_client(write::error(id, -32600, UNDER_WAY));
+    } else {
+        held.push(request.text.to_owned());
     }
 }
 

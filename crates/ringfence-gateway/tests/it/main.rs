@@ -9,6 +9,7 @@
 )]
 
 mod all;
+mod bridge;
 mod cases;
 mod edit;
 mod envelope;
@@ -18,3 +19,4 @@ mod lines;
 mod method;
 mod schema;
 mod stdio;
+mod upstream;

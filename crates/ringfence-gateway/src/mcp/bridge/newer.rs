@@ -17,6 +17,8 @@ use super::{CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, Outbox, SERVER_INFO, VE
 use crate::mcp::envelope::{self, Answer, IdKey, Message, Notification, Object, Params, Request, Response};
 use crate::mcp::method::{self, Revision, Sender};
 
+/// The longest refusal to begin that is told to everyone who waits.
+const MAX_REFUSAL: usize = 64 * 1024;
 const INITIALIZED: &str = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
 
 /// One such client.
@@ -102,13 +104,7 @@ impl Newer {
         match message {
             Message::Request(request) => {
                 match &mut self.beginning {
-                    Some(beginning) if beginning.held.len() < super::MAX_HELD => {
-                        beginning.held.push(request.text.to_owned());
-                    }
-                    Some(_) => {
-                        let text = "too many requests before the server has begun";
-                        said.tell_client(write::error(request.id.text(), -32000, text));
-                    }
+                    Some(beginning) => super::hold(&mut beginning.held, request, said),
                     None => self.request(request, said),
                 }
                 Way::Taken
@@ -131,6 +127,10 @@ impl Newer {
 
     fn request(&mut self, request: &Request<'_>, said: &mut Outbox) {
         let id = request.id.text();
+        if self.is_open(&request.id.key()) {
+            said.tell_client(write::error(id, -32600, super::UNDER_WAY));
+            return;
+        }
         let revision = method::revision(&request.params);
         if revision.as_deref() != Some(Revision::V20260728.as_str()) {
             let data = json!({ "supported": [Revision::V20260728.as_str()], "requested": revision });
@@ -162,6 +162,14 @@ impl Newer {
                     let asked = said.ask("logging/setLevel", &format!(r#"{{"level":{level}}}"#));
                     self.own.insert(asked, ());
                 }
+                let told_apart = if Asks::may_ask(method) { salient(&request.params) } else { String::new() };
+                let kept = self.calls.values().map(|call| call.params.len());
+                let kept = kept.fold(told_apart.len(), usize::saturating_add);
+                if self.calls.len() >= super::MAX_CALLS || kept > super::MAX_KEPT {
+                    let text = "too many requests are without an answer";
+                    said.tell_client(write::error(id, -32000, text));
+                    return;
+                }
                 let token = member("progressToken");
                 let at = said.id();
                 let params = older(&request.params);
@@ -169,7 +177,7 @@ impl Newer {
                 let call = Call {
                     id: Some(id.to_owned()),
                     method: method.to_owned(),
-                    params: if Asks::may_ask(method) { salient(&request.params) } else { String::new() },
+                    params: told_apart,
                     token: token.and_then(|token| envelope::Id::parse(token).map(envelope::Id::key)),
                     token_now: token.map(str::to_owned),
                     can: Asks::capabilities(member(CLIENT_CAPABILITIES)),
@@ -180,6 +188,12 @@ impl Newer {
                 self.calls.insert(write::key(&call.at), call);
             }
         }
+    }
+
+    /// Whether the client waits for an answer under this id.
+    fn is_open(&self, id: &IdKey) -> bool {
+        let mut open = self.calls.values().filter_map(|call| call.id.as_deref());
+        self.listens.is_open(id) || open.any(|open| write::key(open) == *id)
     }
 
     /// A call is made again, with what its client has answered.
@@ -209,7 +223,7 @@ impl Newer {
         let is_it = |call: &Call| call.id.as_deref().is_some_and(|open| write::key(open) == id);
         let found = self.calls.iter().find(|(_, call)| is_it(call)).map(|(key, _)| key.clone());
         if let Some(call) = found.and_then(|key| self.calls.remove(&key)) {
-            self.asks.forget(&write::key(&call.at));
+            self.asks.forget(&write::key(&call.at), said);
             said.tell_server(write::cancelled(&call.at));
         }
     }
@@ -241,11 +255,11 @@ impl Newer {
         let Some(call) = self.calls.remove(&key) else { return Ok(Way::Taken) };
         match &call.id {
             Some(id) => {
-                self.asks.forget(&key);
+                self.asks.forget(&key, said);
                 said.tell_client(finished(&call.method, response, id));
             }
             // Its client is to make it again, and gets it then.
-            None => self.asks.finished(call, response),
+            None => self.asks.finished(call, response, said),
         }
         Ok(Way::Taken)
     }
@@ -258,9 +272,14 @@ impl Newer {
     ) -> Result<Way, NotBegun> {
         let Some(result) = Object::of_result(response) else {
             for held in beginning.held {
-                if let Ok(Message::Request(request)) = envelope::parse(held.as_bytes()) {
-                    said.tell_client(write::readdressed(response, request.id.text()));
-                }
+                let Ok(Message::Request(request)) = envelope::parse(held.as_bytes()) else { continue };
+                let id = request.id.text();
+                said.tell_client(match response.answer {
+                    Answer::Error(error) if error.len() <= MAX_REFUSAL => write::readdressed(response, id),
+                    Answer::Error(_) | Answer::Result(_) => {
+                        write::error(id, -32603, "the server did not begin as the protocol has it")
+                    }
+                });
             }
             return Err(NotBegun);
         };

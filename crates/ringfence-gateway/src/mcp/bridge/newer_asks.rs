@@ -16,8 +16,10 @@ use crate::mcp::json;
 /// How many calls may wait for their clients to come back, and for how long.
 const MAX_PARKED: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
-/// How much a server may ask at once during one call.
+/// How much a server may ask at once during one call, and how many bytes its questions may have: they
+/// become one message.
 const MAX_ASKED: usize = 64;
+const MAX_QUESTIONS: usize = envelope::MAX_BYTES / 2;
 
 /// The calls that wait for their clients.
 #[derive(Debug, Default)]
@@ -104,9 +106,15 @@ impl Asks {
             params: request.params.text().unwrap_or("{}").to_owned(),
         };
         said.count = said.count.saturating_add(1);
+        let kept = self.kept();
         let known = self.parked.iter_mut().find(|(_, parked)| parked.call == key);
+        if asked.params.len().saturating_add(kept) > super::MAX_KEPT {
+            return Asking::Nobody;
+        }
         if let Some((handle, parked)) = known {
-            if parked.asked.len() >= MAX_ASKED {
+            if parked.asked.len() >= MAX_ASKED
+                || parked.bytes().saturating_add(asked.params.len()) > MAX_QUESTIONS
+            {
                 return Asking::Nobody;
             }
             parked.asked.push(asked);
@@ -127,6 +135,11 @@ impl Asks {
         Asking::Parked(answer)
     }
 
+    /// How many bytes are kept for clients that are to come back.
+    fn kept(&self) -> usize {
+        self.parked.values().map(Parked::bytes).fold(0, usize::saturating_add)
+    }
+
     /// Whoever has not come back in time does not come back.
     fn make_room(&mut self, calls: &mut HashMap<IdKey, Call>, said: &mut Outbox) {
         let mut gone: Vec<String> = self
@@ -140,10 +153,8 @@ impl Asks {
             gone.extend(oldest.map(|(handle, _)| handle.clone()));
         }
         for handle in gone {
-            let Some(parked) = self.parked.remove(&handle) else { continue };
-            for asked in parked.asked {
-                said.tell_server(write::error(&asked.id, -32603, "the client did not answer"));
-            }
+            let Some(mut parked) = self.parked.remove(&handle) else { continue };
+            parked.unanswered(said);
             if let Some(call) = calls.remove(&parked.call) {
                 said.tell_server(write::cancelled(&call.at));
             }
@@ -202,11 +213,17 @@ impl Asks {
     }
 
     /// The server has answered a call whose client is away.
-    pub(super) fn finished(&mut self, call: Call, response: &Response<'_>) {
+    pub(super) fn finished(&mut self, call: Call, response: &Response<'_>, said: &mut Outbox) {
         let key = write::key(&call.at);
+        let kept = self.kept();
         if let Some(parked) = self.parked.values_mut().find(|parked| parked.call == key) {
-            parked.asked.clear();
-            parked.finished = Some((call, response.text.to_owned()));
+            parked.unanswered(said);
+            let text = if response.text.len().saturating_add(kept) > super::MAX_KEPT {
+                write::error(&call.at, -32603, "the answer was too long to be kept until it was asked for")
+            } else {
+                response.text.to_owned()
+            };
+            parked.finished = Some((call, text));
         }
     }
 
@@ -218,8 +235,26 @@ impl Asks {
     }
 
     /// A call is over: nobody comes back to it.
-    pub(super) fn forget(&mut self, call: &IdKey) {
-        self.parked.retain(|_, parked| parked.call != *call || parked.finished.is_some());
+    pub(super) fn forget(&mut self, call: &IdKey, said: &mut Outbox) {
+        let is_over = |parked: &Parked| parked.call == *call && parked.finished.is_none();
+        for (_, mut parked) in self.parked.extract_if(|_, parked| is_over(parked)) {
+            parked.unanswered(said);
+        }
+    }
+}
+
+impl Parked {
+    fn bytes(&self) -> usize {
+        let asked = self.asked.iter().map(|asked| asked.params.len());
+        let finished = self.finished.as_ref().map_or(0, |(_, text)| text.len());
+        asked.fold(finished, usize::saturating_add)
+    }
+
+    /// Nobody answers what is still asked. A server that hears nothing would keep its question open.
+    fn unanswered(&mut self, said: &mut Outbox) {
+        for asked in self.asked.drain(..) {
+            said.tell_server(write::error(&asked.id, -32603, "the client did not answer"));
+        }
     }
 }
 

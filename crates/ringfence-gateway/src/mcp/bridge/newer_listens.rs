@@ -13,6 +13,9 @@ use crate::mcp::json;
 /// How many streams, and how many resources of all of them.
 const MAX: usize = 1000;
 
+/// The longest notice of a change: each stream is told of its own.
+const MAX_NOTICE: usize = 64 * 1024;
+
 const LISTS: [(&str, &str, &str); 3] = [
     ("toolsListChanged", "/tools/listChanged", "notifications/tools/list_changed"),
     ("promptsListChanged", "/prompts/listChanged", "notifications/prompts/list_changed"),
@@ -59,7 +62,8 @@ impl Listens {
             }
             Some(_) | None => Vec::new(),
         };
-        let taken: usize = self.open.values().map(|listen| listen.uris.len().saturating_add(1)).sum();
+        let has = |listen: &Listen| listen.uris.len().saturating_add(listen.outstanding).saturating_add(1);
+        let taken = self.open.values().map(has).fold(0, usize::saturating_add);
         if taken.saturating_add(uris.len()) >= MAX {
             said.tell_client(write::error(id, -32000, "too many subscriptions are open"));
             return;
@@ -67,10 +71,7 @@ impl Listens {
         let key = request.id.key();
         let mut listen = Listen { id: id.to_owned(), lists, uris: HashSet::new(), outstanding: 0 };
         for uri in uris {
-            if self.open.values().any(|open| open.uris.contains(&uri)) {
-                listen.uris.insert(uri);
-                continue;
-            }
+            // Where another stream has it too, it is asked for again: each time it is decided anew.
             let asked = said.ask("resources/subscribe", &json!({ "uri": uri }).to_string());
             self.asked.insert(asked, Some((key.clone(), uri)));
             listen.outstanding = listen.outstanding.saturating_add(1);
@@ -81,13 +82,18 @@ impl Listens {
         self.open.insert(key, listen);
     }
 
+    /// Whether a stream of this id is open.
+    pub(super) fn is_open(&self, id: &IdKey) -> bool {
+        self.open.contains_key(id)
+    }
+
     /// Whether it answers a subscription.
     pub(super) fn response(&mut self, key: &IdKey, response: &Response<'_>, said: &mut Outbox) -> bool {
         let Some(asked) = self.asked.remove(key) else { return false };
         let Some((listen, uri)) = asked else { return true };
         let is_subscribed = matches!(response.answer, Answer::Result(_));
         let Some(listen) = self.open.get_mut(&listen) else {
-            if is_subscribed {
+            if is_subscribed && !self.open.values().any(|open| open.uris.contains(&uri)) {
                 self.unsubscribe(&uri, said);
             }
             return true;
@@ -120,6 +126,10 @@ impl Listens {
 
     /// Tells every stream that wants to hear of it.
     pub(super) fn notification(&self, notification: &Notification<'_>, said: &mut Outbox) {
+        if notification.text.len() > MAX_NOTICE {
+            tracing::warn!("a notice of a change is too long to be told");
+            return;
+        }
         let list = LISTS.iter().find(|(_, _, method)| notification.method == *method).map(|(name, ..)| *name);
         let uri = notification.params.member("uri").and_then(json::string);
         for listen in self.open.values().filter(|listen| listen.outstanding == 0) {

@@ -61,6 +61,14 @@ struct Call {
     outstanding: usize,
 }
 
+impl Call {
+    fn bytes(&self) -> usize {
+        let answers = self.answers.iter().map(|(name, answer)| name.len().saturating_add(answer.len()));
+        let kept = self.text.len().saturating_add(self.state.as_ref().map_or(0, String::len));
+        answers.fold(kept, usize::saturating_add)
+    }
+}
+
 /// The `_meta` of requests: what a client said of itself in `initialize`.
 pub(super) fn meta(opening: &Request<'_>, level: Option<&str>) -> String {
     let capabilities = capabilities(opening);
@@ -125,6 +133,15 @@ impl Older {
 
     fn request(&mut self, request: &Request<'_>, said: &mut Outbox) -> Way {
         let id = request.id.text();
+        let key = request.id.key();
+        if self.calls.values().any(|call| write::key(&call.id) == key) || self.listens.is_asked(&key) {
+            said.tell_client(write::error(id, -32600, super::UNDER_WAY));
+            return Way::Taken;
+        }
+        if said.is_ours(id) {
+            said.tell_client(write::error(id, -32600, "an id that begins so is not the client's to use"));
+            return Way::Taken;
+        }
         match &*request.method {
             "ping" => said.tell_client(write::result(id, "{}")),
             "initialize" => said.tell_client(write::error(id, -32600, "the session has begun already")),
@@ -143,6 +160,13 @@ impl Older {
             }
             method => {
                 if matches!(method, "tools/call" | "prompts/get" | "resources/read") {
+                    let kept = self.calls.values().map(Call::bytes);
+                    let kept = kept.fold(request.text.len(), usize::saturating_add);
+                    if self.calls.len() >= super::MAX_CALLS || kept > super::MAX_KEPT {
+                        let text = "too many requests are without an answer";
+                        said.tell_client(write::error(id, -32000, text));
+                        return Way::Taken;
+                    }
                     let call = Call {
                         id: id.to_owned(),
                         at: id.to_owned(),
@@ -253,7 +277,12 @@ impl Older {
         match message {
             Message::Response(response) => self.response(response, said),
             Message::Notification(notification) => self.listens.notification(notification, said),
-            Message::Request(_) | Message::Batch(_) => Way::On,
+            Message::Request(request) => {
+                let text = "a server of this revision asks its client in results";
+                said.tell_server(write::error(request.id.text(), -32601, text));
+                Way::Taken
+            }
+            Message::Batch(_) => Way::On,
         }
     }
 
@@ -266,10 +295,14 @@ impl Older {
         if let Some(result) = Object::of_result(response)
             && result.member("resultType").and_then(json::string).as_deref() == Some("input_required")
         {
-            self.input_required(&key, &result, said);
+            self.input_required((id.text(), &key), &result, said);
             return Way::Taken;
         }
         let call = self.calls.remove(&key);
+        if call.is_none() && said.is_ours(id.text()) {
+            // Of a call that its client has given up.
+            return Way::Taken;
+        }
         let id = call.as_ref().map_or(id.text(), |call| call.id.as_str());
         said.tell_client(match Object::of_result(response) {
             Some(result) => {
@@ -282,11 +315,19 @@ impl Older {
     }
 
     /// The server wants to know something of the client before it answers.
-    fn input_required(&mut self, key: &IdKey, result: &Object<'_>, said: &mut Outbox) {
-        let Some(call) = self.calls.get_mut(key) else { return };
+    fn input_required(&mut self, (id, key): (&str, &IdKey), result: &Object<'_>, said: &mut Outbox) {
+        let Some(call) = self.calls.get_mut(key) else {
+            if !said.is_ours(id) {
+                let text = "the server asks its client where it must not";
+                said.tell_client(write::error(id, -32603, text));
+            }
+            return;
+        };
         call.rounds = call.rounds.saturating_add(1);
         let asked = edit::input_requests(result.text()).unwrap_or_default();
-        if call.rounds > MAX_ROUNDS || asked.len() > MAX_ASKED {
+        let kept = self.calls.values().map(Call::bytes).fold(result.text().len(), usize::saturating_add);
+        let Some(call) = self.calls.get_mut(key) else { return };
+        if call.rounds > MAX_ROUNDS || asked.len() > MAX_ASKED || kept > super::MAX_KEPT {
             let id = call.id.clone();
             self.calls.remove(key);
             said.tell_client(write::error(&id, -32603, "the server asks its client for too much"));

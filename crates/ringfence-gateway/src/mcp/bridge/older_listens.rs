@@ -47,6 +47,12 @@ impl Listens {
         Listens { lists, has_begun: false, open: HashMap::new() }
     }
 
+    /// Whether the client waits for an answer under this id.
+    pub(super) fn is_asked(&self, id: &IdKey) -> bool {
+        let mut asked = self.open.values().filter_map(|listen| listen.asked.as_deref());
+        asked.any(|asked| write::key(asked) == *id)
+    }
+
     /// The session has begun.
     pub(super) fn begin(&mut self, meta: &str, said: &mut Outbox) {
         if self.lists.is_empty() || std::mem::replace(&mut self.has_begun, true) {
@@ -127,7 +133,11 @@ impl Listens {
             "notifications/cancelled" => {
                 let ended =
                     method::cancelled(&notification.params).and_then(|id| self.open.remove(&id.key()));
-                if ended.is_some() { Way::Taken } else { Way::On }
+                let Some(ended) = ended else { return Way::On };
+                if let Some(asked) = ended.asked {
+                    said.tell_client(write::error(&asked, -32603, "the server ended the subscription"));
+                }
+                Way::Taken
             }
             _ => Way::On,
         }

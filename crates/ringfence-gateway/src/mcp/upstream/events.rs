@@ -16,26 +16,45 @@ pub struct Event {
     pub retry: Option<u64>,
 }
 
-/// Cuts what is pushed into events. Holds at most one event's bound and one push.
+/// Cuts what is pushed into events. Holds at most one event's bound and one push, and looks at each
+/// byte once, however they arrive.
 #[derive(Debug)]
 pub struct Events {
     buffer: Vec<u8>,
+    /// Where the next line begins.
+    start: usize,
+    /// How far there is certainly no line end.
+    searched: usize,
     bound: usize,
     event: Event,
     /// Bytes of the event that is being put together.
     size: usize,
     /// Nothing has been read yet: a byte order mark may come.
     at_start: bool,
+    /// The last line ended with a carriage return: a line feed may come that belongs to it.
+    after_return: bool,
 }
 
 impl Events {
     /// Events of at most `bound` bytes.
     pub fn new(bound: usize) -> Self {
-        Events { buffer: Vec::new(), bound, event: Event::default(), size: 0, at_start: true }
+        Events {
+            buffer: Vec::new(),
+            start: 0,
+            searched: 0,
+            bound,
+            event: Event::default(),
+            size: 0,
+            at_start: true,
+            after_return: false,
+        }
     }
 
     /// Adds what was read.
     pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.drain(..self.start);
+        self.searched = self.searched.saturating_sub(self.start);
+        self.start = 0;
         self.buffer.extend_from_slice(bytes);
     }
 
@@ -44,41 +63,46 @@ impl Events {
     /// # Errors
     /// It is longer than the bound or not UTF-8: the stream is of no use from here on.
     pub fn next_event(&mut self) -> Result<Option<Event>, Refused> {
-        let mut start = 0;
-        let found = loop {
-            let rest = self.buffer.get(start..).unwrap_or_default();
-            let Some(end) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) else { break None };
-            let is_return = rest.get(end) == Some(&b'\r');
-            let width = match rest.get(end.saturating_add(1)) {
-                Some(b'\n') if is_return => 2,
-                // A line feed may still come that belongs to it.
-                None if is_return => break None,
-                Some(_) | None => 1,
+        loop {
+            if self.after_return
+                && let Some(byte) = self.buffer.get(self.start)
+            {
+                self.after_return = false;
+                if *byte == b'\n' {
+                    self.start = self.start.saturating_add(1);
+                    self.searched = self.searched.max(self.start);
+                }
+            }
+            let unread = self.buffer.get(self.searched..).unwrap_or_default();
+            let Some(found) = unread.iter().position(|byte| matches!(byte, b'\n' | b'\r')) else {
+                self.searched = self.buffer.len();
+                if self.size.saturating_add(self.searched.saturating_sub(self.start)) > self.bound {
+                    return Err(Why::TooLong { bound: self.bound }.into());
+                }
+                return Ok(None);
             };
-            let line = rest.get(..end).unwrap_or_default();
+            let end = self.searched.saturating_add(found);
+            let line = self.buffer.get(self.start..end).unwrap_or_default();
+            self.after_return = self.buffer.get(end) == Some(&b'\r');
+            self.start = end.saturating_add(1);
+            self.searched = self.start;
             let line = str::from_utf8(line).map_err(|error| Why::NotUtf8 { at: error.valid_up_to() })?;
             let line = if self.at_start { line.strip_prefix('\u{feff}').unwrap_or(line) } else { line };
             self.at_start = false;
-            start = start.saturating_add(end).saturating_add(width);
             self.size = self.size.saturating_add(line.len());
             if self.size > self.bound {
                 return Err(Why::TooLong { bound: self.bound }.into());
             }
-            if line.is_empty() {
-                self.size = 0;
-                let event = std::mem::take(&mut self.event);
-                if event != Event::default() {
-                    break Some(event);
-                }
-            } else {
+            if !line.is_empty() {
                 self.event.take(line);
+                continue;
             }
-        };
-        self.buffer.drain(..start);
-        if found.is_none() && self.size.saturating_add(self.buffer.len()) > self.bound {
-            return Err(Why::TooLong { bound: self.bound }.into());
+            self.size = 0;
+            let event = std::mem::take(&mut self.event);
+            if event != Event::default() {
+                return Ok(Some(event));
+            }
         }
-        Ok(found)
     }
 }
 

@@ -6,6 +6,7 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::{Method, Request as HttpRequest, Response as HttpResponse, StatusCode};
+use tokio::time::{Instant, timeout};
 
 use super::credential::NothingToShow;
 use super::events::{Event, Events};
@@ -20,8 +21,13 @@ const MAX_REFUSAL: usize = 64 * 1024;
 const MAX_TRIES: u32 = 5;
 /// After how long, unless the server says so.
 const RETRY: Duration = Duration::from_secs(1);
-/// The longest that it may say.
+/// The shortest and the longest that it may say.
+const MIN_RETRY: Duration = Duration::from_millis(50);
 const MAX_RETRY: Duration = Duration::from_secs(60);
+/// A stream that lasted so long did not fail, even if nothing was said.
+const LASTING: Duration = Duration::from_secs(10);
+/// How long a server may take to begin a session again. Every call waits for it.
+const BEGIN: Duration = Duration::from_secs(30);
 
 /// A request that got no answer of its server's.
 #[derive(Debug, thiserror::Error)]
@@ -225,10 +231,11 @@ impl Talk {
         loop {
             while let Some(Event { data, id, retry, kind }) = events.next_event()? {
                 if let Some(id) = id {
-                    place.last = HeaderValue::from_str(&id).ok();
+                    // An empty one takes back what was said before (HTML Standard, section 9.2.6).
+                    place.last = HeaderValue::from_str(&id).ok().filter(|id| !id.is_empty());
                 }
                 if let Some(retry) = retry {
-                    place.retry = Some(Duration::from_millis(retry).min(MAX_RETRY));
+                    place.retry = Some(Duration::from_millis(retry).clamp(MIN_RETRY, MAX_RETRY));
                 }
                 let is_message = kind.as_deref().is_none_or(|kind| kind == "message");
                 let Some(data) = data.filter(|data| is_message && !data.is_empty()) else { continue };
@@ -275,6 +282,7 @@ impl Talk {
                     break;
                 }
                 let had = place.last.clone();
+                let since = Instant::now();
                 match self.events(response, None, &mut place).await {
                     Ok(_) | Err(Failed::BrokeOff) => {}
                     Err(refused) => {
@@ -282,7 +290,9 @@ impl Talk {
                         break;
                     }
                 }
-                tries = if place.last == had { tries.saturating_add(1) } else { 0 };
+                // Quiet streams are closed by whoever stands in between, which is no failure.
+                let has_failed = place.last == had && since.elapsed() < LASTING;
+                tries = if has_failed { tries.saturating_add(1) } else { 0 };
                 tokio::time::sleep(place.retry.unwrap_or(RETRY)).await;
             }
         }
@@ -300,27 +310,33 @@ impl Talk {
         let Ok(Message::Request(request)) = envelope::parse(&opening) else {
             return Err(Failed::Here("it forgot a session that was never begun"));
         };
-        let response = self.post(request.text, headers::of_post()).await?;
+        match timeout(BEGIN, self.open_again(&request)).await {
+            Ok(opened) => opened?,
+            Err(_) => return Err(Failed::Forgotten("it did not answer in time".to_owned())),
+        }
+        tracing::info!(server = self.endpoint.name, "the server forgot its session; a new one was begun");
+        self.begun.send_modify(|begun| *begun = begun.saturating_add(1));
+        Ok(())
+    }
+
+    async fn open_again(&self, request: &Request<'_>) -> Result<(), Failed> {
         let forgotten = |why: String| Failed::Forgotten(why);
+        let response = self.post(request.text, headers::of_post()).await?;
         if !response.status().is_success() {
             return Err(forgotten(format!("it answered with status {}", response.status())));
         }
         let session = response.headers().get(SESSION).cloned();
-        let is_events = is_events(response.headers());
-        let body = Limited::new(response.into_body(), MAX_BYTES).collect().await;
-        let body = body.map_err(|error| too_long_or_broken(&*error))?.to_bytes();
-        if !answers(&body, is_events, &request)? {
+        if !is_begun(response, request).await? {
             return Err(forgotten("it refused `initialize`".to_owned()));
         }
         self.known().session = session;
         let initialized = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
         let told = self.post(initialized, self.of_session()).await?;
-        if !told.status().is_success() {
-            return Err(forgotten(format!("it answered with status {}", told.status())));
+        if told.status().is_success() {
+            Ok(())
+        } else {
+            Err(forgotten(format!("it answered with status {}", told.status())))
         }
-        tracing::info!(server = self.endpoint.name, "the server forgot its session; a new one was begun");
-        self.begun.send_modify(|begun| *begun = begun.saturating_add(1));
-        Ok(())
     }
 
     /// Ends the session, where there is one.
@@ -336,27 +352,37 @@ impl Talk {
     }
 }
 
-/// Whether a whole body has a result for the request.
-fn answers(body: &[u8], is_events: bool, request: &Request<'_>) -> Result<bool, Failed> {
-    let is_result = |text: &[u8]| {
-        matches!(
-            envelope::parse(text),
-            Ok(Message::Response(response))
-                if matches!(response.answer, Answer::Result(_))
-                    && response.id.map(envelope::Id::key) == Some(request.id.key())
-        )
-    };
-    if !is_events {
-        return Ok(is_result(body));
+/// Whether a request is answered with a result. A stream is read no further than to its answer: its
+/// server may keep it open.
+async fn is_begun(response: HttpResponse<Incoming>, request: &Request<'_>) -> Result<bool, Failed> {
+    let has_events = is_events(response.headers());
+    let mut body = Limited::new(response.into_body(), MAX_BYTES);
+    if !has_events {
+        let body = body.collect().await.map_err(|error| too_long_or_broken(&*error))?.to_bytes();
+        return Ok(answer_of(&body, request) == Some(true));
     }
     let mut events = Events::new(MAX_BYTES);
-    events.push(body);
-    while let Some(event) = events.next_event()? {
-        if event.data.is_some_and(|data| is_result(data.as_bytes())) {
-            return Ok(true);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| too_long_or_broken(&*error))?;
+        let Ok(bytes) = frame.into_data() else { continue };
+        events.push(&bytes);
+        while let Some(event) = events.next_event()? {
+            if let Some(is_result) = event.data.and_then(|data| answer_of(data.as_bytes(), request)) {
+                return Ok(is_result);
+            }
         }
     }
     Ok(false)
+}
+
+/// Whether a text that answers the request is a result.
+fn answer_of(text: &[u8], request: &Request<'_>) -> Option<bool> {
+    match envelope::parse(text) {
+        Ok(Message::Response(response)) if response.id.map(envelope::Id::key) == Some(request.id.key()) => {
+            Some(matches!(response.answer, Answer::Result(_)))
+        }
+        _ => None,
+    }
 }
 
 pub(super) fn is_events(headers: &HeaderMap) -> bool {

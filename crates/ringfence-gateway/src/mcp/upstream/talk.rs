@@ -184,9 +184,6 @@ impl Talk {
 
     async fn ask(&self, text: &[u8]) {
         let Ok(Message::Request(request)) = envelope::parse(text) else { return };
-        if request.method == "initialize" {
-            self.known().opening = Some(text.to_vec());
-        }
         if let Err(failed) = self.exchange(&request).await {
             self.answer(&request, &failed).await;
         }
@@ -238,9 +235,12 @@ impl Talk {
         let Answer::Result(result) = response.answer else { return None };
         match &*request.method {
             "initialize" => {
-                let revision =
-                    Object::of_result(response)?.member("protocolVersion").and_then(json::string)?;
-                self.known().revision = HeaderValue::from_str(&revision).ok();
+                let result = Object::of_result(response);
+                let revision = result.and_then(|result| result.member("protocolVersion"));
+                let revision = revision.and_then(json::string);
+                let mut known = self.known();
+                known.opening = Some(request.text.as_bytes().to_vec());
+                known.revision = revision.and_then(|revision| HeaderValue::from_str(&revision).ok());
                 None
             }
             "tools/list" if is_stateless(&request.params) => {
