@@ -6,6 +6,9 @@
 
 use super::envelope::{Refused, Why};
 
+/// How much room is kept where nothing is held.
+const KEPT: usize = 64 * 1024;
+
 /// Cuts what is pushed into lines. Holds at most one line's bound and one push.
 #[derive(Debug)]
 pub struct Lines {
@@ -44,6 +47,11 @@ impl Lines {
             let unread = self.buffer.get(self.searched..).unwrap_or_default();
             let Some(found) = unread.iter().position(|byte| *byte == b'\n') else {
                 self.searched = self.buffer.len();
+                if self.start >= self.searched && self.buffer.capacity() > KEPT {
+                    // What was long once is not to be held by whoever is idle since.
+                    self.buffer = Vec::new();
+                    (self.start, self.searched) = (0, 0);
+                }
                 if self.searched.saturating_sub(self.start) <= self.bound {
                     return None;
                 }

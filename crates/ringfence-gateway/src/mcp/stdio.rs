@@ -52,7 +52,9 @@ const LAST_CALLS: Duration = Duration::from_secs(60);
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long an answer is looked out for before sleeping.
 const NEAR: Duration = Duration::from_micros(60);
+/// How much is read at once, by whoever has a thread for it and by one of many.
 const READ: usize = 64 * 1024;
+const READ_OF_MANY: usize = 8 * 1024;
 
 /// The server that is wrapped.
 #[derive(Debug, Clone)]
@@ -137,8 +139,9 @@ where
     };
     let mut client_lines = Lines::new(envelope::MAX_BYTES);
     let mut server_lines = Lines::new(envelope::MAX_BYTES);
-    let mut client_bytes = vec![0; READ];
-    let mut server_bytes = vec![0; READ];
+    let read = if session.is_led() { READ } else { READ_OF_MANY };
+    let mut client_bytes = vec![0; read];
+    let mut server_bytes = vec![0; read];
     let mut gone: Option<tokio::time::Instant> = None;
     let mut last_heard = tokio::time::Instant::now();
     loop {

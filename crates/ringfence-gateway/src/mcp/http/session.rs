@@ -27,7 +27,7 @@ const WAITING: usize = 16;
 /// How much is kept for a GET stream that is not there.
 const BACKLOG_LINES: usize = 256;
 const BACKLOG_BYTES: usize = 1 << 20;
-const READ: usize = 64 * 1024;
+const READ: usize = 8 * 1024;
 /// How many tasks are remembered.
 const MAX_TASKS: usize = 10_000;
 const UNREAD: &str = "its client does not read what it is sent";

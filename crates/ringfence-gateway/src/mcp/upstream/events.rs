@@ -50,6 +50,11 @@ impl Events {
         }
     }
 
+    /// Whether nothing is held of an event that is not whole.
+    pub fn is_empty(&self) -> bool {
+        self.size == 0 && self.start >= self.buffer.len()
+    }
+
     /// Adds what was read.
     pub fn push(&mut self, bytes: &[u8]) {
         self.buffer.drain(..self.start);

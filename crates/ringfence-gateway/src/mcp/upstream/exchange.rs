@@ -6,6 +6,7 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::{Method, Request as HttpRequest, Response as HttpResponse, StatusCode};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 
 use super::credential::NothingToShow;
@@ -50,6 +51,8 @@ pub(super) enum Failed {
     BrokeOff,
     #[error("its answer is longer than {MAX_BYTES} bytes")]
     TooLong,
+    #[error("it answers too much at once")]
+    TooMuch,
 }
 
 /// How a stream ended.
@@ -163,8 +166,8 @@ impl Talk {
         if is_events(response.headers()) {
             return self.stream(response, request).await;
         }
-        let body = Limited::new(response.into_body(), MAX_BYTES).collect().await;
-        let body = body.map_err(|error| too_long_or_broken(&*error))?.to_bytes();
+        let mut room = Room::of(self);
+        let body = whole_body(response.into_body(), &mut room).await?;
         let text = str::from_utf8(&body)
             .map_err(|error| envelope::Refused::from(envelope::Why::NotUtf8 { at: error.valid_up_to() }))?;
         envelope::parse(&body)?;
@@ -228,6 +231,7 @@ impl Talk {
     ) -> Result<Ended, Failed> {
         let mut body = response.into_body();
         let mut events = Events::new(MAX_BYTES);
+        let mut room = Room::of(self);
         loop {
             while let Some(Event { data, id, retry, kind }) = events.next_event()? {
                 if let Some(id) = id {
@@ -243,11 +247,15 @@ impl Talk {
                     return Ok(Ended::Answered);
                 }
             }
+            if events.is_empty() {
+                room = Room::of(self);
+            }
             match body.frame().await {
                 None => return Ok(Ended::Open),
                 Some(Err(_)) => return Err(Failed::BrokeOff),
                 Some(Ok(frame)) => {
                     if let Ok(bytes) = frame.into_data() {
+                        room.take(bytes.len())?;
                         events.push(&bytes);
                     }
                 }
@@ -383,6 +391,42 @@ fn answer_of(text: &[u8], request: &Request<'_>) -> Option<bool> {
         }
         _ => None,
     }
+}
+
+/// The part of what a server may say at once that one answer takes up until it is handed on.
+struct Room<'a> {
+    of: &'a Semaphore,
+    taken: Option<SemaphorePermit<'a>>,
+}
+
+impl<'a> Room<'a> {
+    fn of(talk: &'a Talk) -> Room<'a> {
+        Room { of: &talk.room, taken: None }
+    }
+
+    fn take(&mut self, bytes: usize) -> Result<(), Failed> {
+        let bytes = u32::try_from(bytes).map_err(|_| Failed::TooLong)?;
+        let more = self.of.try_acquire_many(bytes).map_err(|_| Failed::TooMuch)?;
+        match &mut self.taken {
+            Some(taken) => taken.merge(more),
+            None => self.taken = Some(more),
+        }
+        Ok(())
+    }
+}
+
+async fn whole_body(mut body: Incoming, room: &mut Room<'_>) -> Result<Vec<u8>, Failed> {
+    let mut whole = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Failed::BrokeOff)?;
+        let Ok(bytes) = frame.into_data() else { continue };
+        if whole.len().saturating_add(bytes.len()) > MAX_BYTES {
+            return Err(Failed::TooLong);
+        }
+        room.take(bytes.len())?;
+        whole.extend_from_slice(&bytes);
+    }
+    Ok(whole)
 }
 
 pub(super) fn is_events(headers: &HeaderMap) -> bool {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use hyper::header::HeaderValue;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
@@ -24,7 +24,9 @@ use crate::mcp::method::{self, is_stateless};
 use crate::mcp::mirror::{self, Marked};
 
 /// Messages that may wait for the wire.
-const WAITING: usize = 16;
+const WAITING: usize = 4;
+/// How many bytes of answers may be on their way at once.
+const ROOM: usize = 4 * MAX_BYTES;
 /// How many requests may be under way at once.
 const MAX_ASKED: usize = 1024;
 /// How long a server may take to take in what it owes no answer to.
@@ -33,7 +35,7 @@ const TELL: Duration = Duration::from_secs(10);
 const LEAVE: Duration = Duration::from_secs(2);
 /// How many tools' marks are remembered.
 const MAX_MARKED: usize = 10_000;
-const READ: usize = 16 * 1024;
+const READ: usize = 8 * 1024;
 
 /// One server, as long as its wire lasts.
 pub(super) struct Talk {
@@ -44,6 +46,8 @@ pub(super) struct Talk {
     pub(super) beginning: tokio::sync::Mutex<()>,
     /// How many sessions have begun; none where requests stand alone.
     pub(super) begun: watch::Sender<u64>,
+    /// For the bytes of answers that are not handed on yet.
+    pub(super) room: Semaphore,
     say: mpsc::Sender<Vec<u8>>,
 }
 
@@ -71,6 +75,7 @@ pub(super) async fn carry(
         known: Mutex::default(),
         beginning: tokio::sync::Mutex::default(),
         begun: watch::channel(0).0,
+        room: Semaphore::new(ROOM),
         say,
     });
     let mut under_way = JoinSet::new();
@@ -100,9 +105,11 @@ impl Talk {
         loop {
             let read = tokio::select! {
                 biased;
-                Some(over) = under_way.join_next() => {
-                    // One that was given up has no name any more, and was forgotten then.
-                    if let Ok(Some(key)) = over {
+                Some(over) = under_way.join_next_with_id() => {
+                    // One that was given up was forgotten then; its id may be another's by now.
+                    if let Ok((task, Some(key))) = over
+                        && asked.get(&key).is_some_and(|asking| asking.id() == task)
+                    {
                         asked.remove(&key);
                     }
                     continue;
