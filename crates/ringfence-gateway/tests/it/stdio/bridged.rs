@@ -75,7 +75,10 @@ async fn a_client_that_begins_with_initialize_uses_a_server_whose_requests_stand
     let mut world = older().await;
     world.client.say(r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"echo","arguments":{"n":1e0}}}"#).await;
     // Numbers are as they were written.
-    world.server.hears_only(&format!(r#"{{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{{"name":"echo","arguments":{{"n":1e0}},"_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{{"elicitation":{{}},"sampling":{{}}}},"io.modelcontextprotocol/clientInfo":{{"name":"c","version":"1"}}}}}}}}"#)).await;
+    world
+        .server
+        .hears_only(r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"echo","arguments":{"n":1e0},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{"elicitation":{},"sampling":{}},"io.modelcontextprotocol/clientInfo":{"name":"c","version":"1"}}}}"#)
+        .await;
     // What it asks first, the client is asked; what policy has something against, it is not.
     world.server.say(r#"{"jsonrpc":"2.0","id":2,"result":{"resultType":"input_required","requestState":"st","inputRequests":{"q":{"method":"sampling/createMessage","params":{"messages":[],"maxTokens":1,"modelPreferences":{"hints":[{"name":"small"}]}}}}}}"#).await;
     let question = world.client.hear_json().await;
