@@ -35,6 +35,8 @@ mod records;
 
 /// The longest request, in bytes.
 const MAX_REQUEST: u64 = 1024 * 1024;
+/// How long a client that was let in may take to say what it wants, when the monitor ends.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// How often the cache is brought forward, and what has had its time is let go of.
 const CACHE_EVERY: Duration = Duration::from_secs(2);
 
@@ -64,6 +66,8 @@ pub(crate) struct Served {
     /// None where no server is logged in to.
     pub(crate) logins: Option<Arc<Logins>>,
     clients: AtomicUsize,
+    /// Those whose first request has not been answered.
+    unanswered: AtomicUsize,
     left: Notify,
     stop: Notify,
     /// It stays although nobody is connected, so it makes way for no other.
@@ -140,6 +144,7 @@ pub async fn serve(mut monitor: Monitor, data: DataDir, serving: Serving) -> Res
         upstream,
         logins,
         clients: AtomicUsize::new(0),
+        unanswered: AtomicUsize::new(0),
         left: Notify::new(),
         stop: Notify::new(),
         stays: serving.idle.is_none(),
@@ -167,7 +172,7 @@ pub async fn serve(mut monitor: Monitor, data: DataDir, serving: Serving) -> Res
                 Ok((stream, _)) => {
                     let present = Present::new(&served);
                     tokio::spawn(async move {
-                        if let Err(error) = client(&present.served, stream).await {
+                        if let Err(error) = client(&present, stream).await {
                             tracing::debug!(%error, "a client left");
                         }
                     });
@@ -196,6 +201,15 @@ pub async fn serve(mut monitor: Monitor, data: DataDir, serving: Serving) -> Res
     if let Err(error) = std::fs::remove_file(data.socket()) {
         tracing::debug!(%error, "the socket was gone already");
     }
+    // Whoever was let in is answered.
+    let answered = async {
+        while served.unanswered.load(Ordering::SeqCst) > 0 {
+            served.left.notified().await;
+        }
+    };
+    if tokio::time::timeout(LAST_ANSWERS, answered).await.is_err() {
+        tracing::debug!("a client that had said nothing was left");
+    }
     Ok(monitor)
 }
 
@@ -219,17 +233,28 @@ fn logins(
 /// A client that is connected, however its task ends.
 struct Present {
     served: Arc<Served>,
+    is_answered: AtomicBool,
 }
 
 impl Present {
     fn new(served: &Arc<Served>) -> Self {
         served.clients.fetch_add(1, Ordering::SeqCst);
-        Present { served: Arc::clone(served) }
+        served.unanswered.fetch_add(1, Ordering::SeqCst);
+        Present { served: Arc::clone(served), is_answered: AtomicBool::new(false) }
+    }
+
+    /// It has been answered, or will be at its leisure.
+    fn answered(&self) {
+        if !self.is_answered.swap(true, Ordering::SeqCst) {
+            self.served.unanswered.fetch_sub(1, Ordering::SeqCst);
+            self.served.left.notify_one();
+        }
     }
 }
 
 impl Drop for Present {
     fn drop(&mut self) {
+        self.answered();
         self.served.clients.fetch_sub(1, Ordering::SeqCst);
         self.served.left.notify_one();
     }
@@ -258,7 +283,8 @@ fn listen(data: &DataDir) -> Result<UnixListener, ServeError> {
     UnixListener::bind(format!("/proc/self/fd/{}/monitor.sock", folder.as_raw_fd())).map_err(failed)
 }
 
-async fn client(served: &Arc<Served>, stream: UnixStream) -> io::Result<()> {
+async fn client(present: &Present, stream: UnixStream) -> io::Result<()> {
+    let served = &present.served;
     if served.stopping.load(Ordering::SeqCst) {
         return Ok(());
     }
@@ -279,7 +305,10 @@ async fn client(served: &Arc<Served>, stream: UnixStream) -> io::Result<()> {
                 let reason = "a client of any version can end the monitor and do nothing else".to_owned();
                 say(&mut stream, &Answer::Failed(reason)).await?;
             }
-            Request::Mcp(wanted) => return attach::mcp(served, peer, wanted, stream).await,
+            Request::Mcp(wanted) => {
+                present.answered();
+                return attach::mcp(served, peer, wanted, stream).await;
+            }
             Request::Yield if served.stays => {
                 let reason = "the running monitor is there to stay".to_owned();
                 say(&mut stream, &Answer::No(reason)).await?;
@@ -299,6 +328,7 @@ async fn client(served: &Arc<Served>, stream: UnixStream) -> io::Result<()> {
                 say(&mut stream, &answer).await?;
             }
         }
+        present.answered();
     }
     Ok(())
 }
