@@ -69,7 +69,7 @@ pub(super) fn resolved(path: PathBuf, origin: Origin, text: String) -> Result<Co
     };
     let mut servers = BTreeMap::new();
     for (name, server) in raw.servers.0 {
-        if let Some(server) = server_of(&mut report, &name, server, &base)? {
+        if let Some(server) = server_of(&mut report, &name, server, &base, listen)? {
             servers.insert(name.value, server);
         }
     }
@@ -241,6 +241,7 @@ fn server_of(
     name: &Spanned<String>,
     raw: RawServer,
     base: &Path,
+    listen: SocketAddr,
 ) -> Result<Option<Server>, Fault> {
     if !is_server_name(&name.value) {
         report.add(
@@ -299,7 +300,7 @@ fn server_of(
                 Some(raw) => login::login(report, raw, url, base)?,
                 None => None,
             };
-            server_url(report, url, token.is_some()).map(|url| Transport::Http { url, token, login })
+            server_url(report, url, token.is_some(), listen).map(|url| Transport::Http { url, token, login })
         }
         (None, None) => {
             report.add(name.referenced, format!("the server `{}` has no command", name.value), help);
@@ -315,7 +316,12 @@ fn server_of(
 }
 
 /// Where a server is. A token goes to another machine only under encryption.
-fn server_url(report: &mut Report<'_>, written: &Spanned<String>, has_token: bool) -> Option<Uri> {
+fn server_url(
+    report: &mut Report<'_>,
+    written: &Spanned<String>,
+    has_token: bool,
+    listen: SocketAddr,
+) -> Option<Uri> {
     let mut bad = |message: String, help: &str| {
         report.add(written.referenced, message, Some(help.to_owned()));
         None
@@ -332,6 +338,9 @@ fn server_url(report: &mut Report<'_>, written: &Spanned<String>, has_token: boo
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
     let is_here = host.eq_ignore_ascii_case("localhost")
         || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    if is_here && scheme == "http" && authority.port_u16().unwrap_or(80) == listen.port() {
+        return bad(format!("`{text}` is this gateway's own address"), "write the server's own address");
+    }
     match scheme {
         "https" => Some(url),
         "http" if is_here || !has_token => Some(url),

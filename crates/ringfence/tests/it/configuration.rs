@@ -20,6 +20,7 @@ fn what_is_not_understood_or_not_enforced_is_refused_with_its_place() {
         ("a command and a url", "servers:\n  github: {command: [a], url: \"https://mcp.example/mcp\"}\n"),
         ("a url that is none", "servers:\n  github: {url: \"mcp.example\"}\n"),
         ("a url of another kind", "servers:\n  github: {url: \"ftp://mcp.example/mcp\"}\n"),
+        ("a url of the gateway's own", "servers:\n  github: {url: \"http://localhost:7070/mcp/github\"}\n"),
         ("a url with a password", "servers:\n  github: {url: \"https://a:b@mcp.example/mcp\"}\n"),
         ("a token in the clear", "servers:\n  github: {url: \"http://mcp.example/mcp\", token: {env: T}}\n"),
         ("a token for a program", "servers:\n  github: {command: [a], token: {env: T}}\n"),
