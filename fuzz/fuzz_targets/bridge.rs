@@ -2,9 +2,11 @@
 
 #![no_main]
 
+use std::collections::HashSet;
+
 use libfuzzer_sys::fuzz_target;
 use ringfence_gateway::mcp::bridge::{Bridge, Said, Way};
-use ringfence_gateway::mcp::envelope::{self, Message};
+use ringfence_gateway::mcp::envelope::{self, Answer, Message};
 
 /// What made-up ids begin with, and what stands for it in an input.
 const MADE_UP: &str = "\"ringfence-0123456789abcdef";
@@ -14,6 +16,8 @@ const STANDS_FOR_IT: &str = "\"$R";
 fuzz_target!(|data: &[u8]| {
     let mut bridge = Bridge::default();
     let mut made_up = STANDS_FOR_IT.to_owned();
+    // What the client asked under, whatever it looks like.
+    let mut asked = HashSet::new();
     for line in data.split(|byte| *byte == b'\n') {
         let Some((who, text)) = line.split_first() else { continue };
         let text = String::from_utf8_lossy(text).replace(STANDS_FOR_IT, &made_up);
@@ -28,9 +32,12 @@ fuzz_target!(|data: &[u8]| {
                 continue;
             }
             if *who == b'c' {
+                if let Message::Request(request) = &message {
+                    asked.insert(request.id.text().to_owned());
+                }
                 bridge.client_says(&message);
             } else if bridge.client_is_told(&message) == Way::On && !bridge.is_passing() {
-                is_not_ours(&message, &made_up);
+                is_not_ours(&message, &made_up, &asked);
             }
         }
         let mut count = 0;
@@ -45,18 +52,21 @@ fuzz_target!(|data: &[u8]| {
             {
                 id.clone_into(&mut made_up);
             }
-            if matches!(said, Said::ToClient(_)) && !text.contains("not the client's to use") {
-                is_not_ours(&message, &made_up);
+            if matches!(said, Said::ToClient(_)) {
+                is_not_ours(&message, &made_up, &asked);
             }
         }
     }
 });
 
-fn is_not_ours(message: &Message<'_>, made_up: &str) {
+/// Nothing is answered under an id of the bridge's own, but that a client which asks under one is
+/// refused.
+fn is_not_ours(message: &Message<'_>, made_up: &str, asked: &HashSet<String>) {
     if let Message::Response(response) = message
         && let Some(id) = response.id
     {
         let id = id.text();
-        assert!(made_up == STANDS_FOR_IT || !id.starts_with(made_up), "{}", response.text);
+        let is_refused = matches!(response.answer, Answer::Error(_)) && asked.contains(id);
+        assert!(made_up == STANDS_FOR_IT || !id.starts_with(made_up) || is_refused, "{}", response.text);
     }
 }
