@@ -91,13 +91,14 @@ impl Events {
             self.after_return = self.buffer.get(end) == Some(&b'\r');
             self.start = end.saturating_add(1);
             self.searched = self.start;
-            let line = str::from_utf8(line).map_err(|error| Why::NotUtf8 { at: error.valid_up_to() })?;
-            let line = if self.at_start { line.strip_prefix('\u{feff}').unwrap_or(line) } else { line };
-            self.at_start = false;
+            // As it came, so that it counts the same before its end is there.
             self.size = self.size.saturating_add(line.len());
             if self.size > self.bound {
                 return Err(Why::TooLong { bound: self.bound }.into());
             }
+            let line = str::from_utf8(line).map_err(|error| Why::NotUtf8 { at: error.valid_up_to() })?;
+            let line = if self.at_start { line.strip_prefix('\u{feff}').unwrap_or(line) } else { line };
+            self.at_start = false;
             if !line.is_empty() {
                 self.event.take(line);
                 continue;
