@@ -6,13 +6,12 @@ use std::sync::Arc;
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ringfence_audit::record::{ApprovalAnswered, Record};
 use ringfence_model::{Approver, Ask};
 
-use crate::control::ControlError;
+use crate::control::{ControlError, Word};
 use crate::pending::Pending;
 use crate::session::Session;
-use crate::state::{Answer, ApprovalRow};
+use crate::state::ApprovalRow;
 use crate::{Answered, Attempt};
 
 /// Who has answered, where the agent's client has.
@@ -37,42 +36,18 @@ impl Session {
     /// Nobody waits under that id here, some rule needs another approver, or the log cannot be
     /// written.
     pub async fn client_answers(&self, id: &str, answer: Answered) -> Result<(), ControlError> {
-        let inner = &self.guard;
-        let _turn = inner.control.lock().await;
-        let row = inner
-            .approvals
-            .lock()
-            .by_id(id)
-            .filter(|row| {
-                *row.session == *self.state.id
-                    && row.answer == Answer::Awaited
-                    && row.expires > inner.now()
-                    && row.record != ApprovalRow::UNRECORDED
-            })
-            .cloned()
-            .ok_or_else(|| ControlError::NoApproval(id.to_owned()))?;
-        let (verdict, answer) = match answer {
-            Answered::Approved(_) => {
-                let suffices = |set: &Vec<String>| set.iter().any(|word| word == CLIENT);
-                if row.approvers.is_empty() || !row.approvers.iter().all(suffices) {
-                    return Err(ControlError::NotAnApprover(CLIENT.to_owned(), "an operator".to_owned()));
-                }
-                ("approve", Answer::Approved { operator: CLIENT.to_owned() })
+        let may = |row: &ApprovalRow| {
+            if *row.session != *self.state.id {
+                return Err(ControlError::NoApproval(id.to_owned()));
             }
-            Answered::Refused(_) | Answered::Awaited => {
-                ("deny", Answer::Refused { operator: CLIENT.to_owned() })
+            // Neither its yes nor its no counts where somebody else is asked.
+            let suffices = |set: &Vec<String>| set.iter().any(|word| word == CLIENT);
+            if !row.approvers.is_empty() && row.approvers.iter().all(suffices) {
+                return Ok(());
             }
+            Err(ControlError::NotAnApprover(CLIENT.to_owned(), "an operator".to_owned()))
         };
-        let said = ApprovalAnswered {
-            id: id.to_owned(),
-            verdict: verdict.into(),
-            operator: None,
-            via: Some(CLIENT.into()),
-        };
-        inner.append(Record::ApprovalAnswered(said), None).await?;
-        inner.approvals.lock().answer(id, answer);
-        inner.answered();
-        Ok(())
+        self.guard.answer(id, &answer, may, Word::Client).await
     }
 
     /// A text that this session can be handed back by somebody who could change it: readable, and

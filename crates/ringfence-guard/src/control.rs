@@ -14,6 +14,7 @@ use ringfence_model::{AgentId, Person, Timestamp};
 use ringfence_policy::PolicySet;
 
 use crate::check::leaf_resource;
+use crate::client_word::CLIENT;
 use crate::config::Operator;
 use crate::guard::{Guard, InForce, Inner, LOCAL, PERSON};
 use crate::state::{AgentRow, Answer, ApprovalRow, Latch, OperatorRow};
@@ -81,6 +82,22 @@ pub enum Answered {
     Approved(String),
     /// No, by this operator.
     Refused(String),
+}
+
+/// Whose word an answer is.
+pub(crate) enum Word<'a> {
+    /// An operator's, by pseudonym.
+    Operator(&'a str),
+    /// The agent's own client's.
+    Client,
+}
+
+/// Whatever is not a yes is a no.
+fn answer_is_no(answer: &Answered) -> bool {
+    match answer {
+        Answered::Approved(_) => false,
+        Answered::Refused(_) | Answered::Awaited => true,
+    }
 }
 
 /// A registered agent.
@@ -331,43 +348,14 @@ impl Guard {
     /// Nobody waits under that id, the operator may not answer it, or the log cannot be written.
     pub async fn answer(&self, by: &Operator, id: &str, answer: Answered) -> Result<(), ControlError> {
         let inner = &self.inner;
-        let _turn = inner.control.lock().await;
-        let row = inner
-            .approvals
-            .lock()
-            .by_id(id)
-            .filter(|row| {
-                // Before the ask is in the log, an answer to it would come there too early.
-                row.answer == Answer::Awaited
-                    && row.expires > inner.now()
-                    && row.record != ApprovalRow::UNRECORDED
-            })
-            .cloned()
-            .ok_or_else(|| ControlError::NoApproval(id.to_owned()))?;
-        let (verdict, answer) = match answer {
-            Answered::Approved(_) => {
-                if !inner.satisfies_words(by, &row.approvers) {
-                    let needed =
-                        inner.named(&row.approvers).iter().map(|set| set.join(" or ")).collect::<Vec<_>>();
-                    let needed = needed.join(" and ");
-                    return Err(ControlError::NotAnApprover(by.person.as_str().to_owned(), needed));
-                }
-                ("approve", Answer::Approved { operator: by.pseudonym.clone() })
+        let may = |row: &ApprovalRow| {
+            if answer_is_no(&answer) || inner.satisfies_words(by, &row.approvers) {
+                return Ok(());
             }
-            Answered::Refused(_) | Answered::Awaited => {
-                ("deny", Answer::Refused { operator: by.pseudonym.clone() })
-            }
+            let needed = inner.named(&row.approvers).iter().map(|set| set.join(" or ")).collect::<Vec<_>>();
+            Err(ControlError::NotAnApprover(by.person.as_str().to_owned(), needed.join(" and ")))
         };
-        let said = ApprovalAnswered {
-            id: id.to_owned(),
-            verdict: verdict.into(),
-            operator: Some(by.pseudonym.clone()),
-            via: Some("operator".into()),
-        };
-        inner.append(Record::ApprovalAnswered(said), None).await?;
-        inner.approvals.lock().answer(id, answer);
-        inner.answered();
-        Ok(())
+        inner.answer(id, &answer, may, Word::Operator(&by.pseudonym)).await
     }
 
     /// Told whenever a person is asked for something new.
@@ -556,6 +544,46 @@ impl Inner {
         });
         self.append(Record::AgentChanged(changed), payload).await?;
         self.change(|registry| drop(registry.agents.insert(leaf.clone(), row.clone())));
+        Ok(())
+    }
+
+    /// Records what was said to an ask and lets whoever waits for it go on.
+    pub(crate) async fn answer(
+        &self,
+        id: &str,
+        answer: &Answered,
+        may: impl FnOnce(&ApprovalRow) -> Result<(), ControlError>,
+        whose: Word<'_>,
+    ) -> Result<(), ControlError> {
+        let _turn = self.control.lock().await;
+        let row = self
+            .approvals
+            .lock()
+            .by_id(id)
+            .filter(|row| {
+                // Before the ask is in the log, an answer to it would come there too early.
+                row.answer == Answer::Awaited
+                    && row.expires > self.now()
+                    && row.record != ApprovalRow::UNRECORDED
+            })
+            .cloned()
+            .ok_or_else(|| ControlError::NoApproval(id.to_owned()))?;
+        may(&row)?;
+        let (operator, via) = match whose {
+            Word::Operator(pseudonym) => (Some(pseudonym.to_owned()), "operator"),
+            Word::Client => (None, CLIENT),
+        };
+        let by = operator.clone().unwrap_or_else(|| CLIENT.to_owned());
+        let (verdict, answer) = if answer_is_no(answer) {
+            ("deny", Answer::Refused { operator: by })
+        } else {
+            ("approve", Answer::Approved { operator: by })
+        };
+        let said =
+            ApprovalAnswered { id: id.to_owned(), verdict: verdict.into(), operator, via: Some(via.into()) };
+        self.append(Record::ApprovalAnswered(said), None).await?;
+        self.approvals.lock().answer(id, answer);
+        self.answered();
         Ok(())
     }
 

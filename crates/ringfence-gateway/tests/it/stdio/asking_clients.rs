@@ -119,6 +119,8 @@ async fn where_an_operator_is_named_the_client_is_not_asked_and_its_word_does_no
     world.client.hears_only(MARK_OF_SERVER).await;
     let word = ringfence_guard::Answered::Approved("client".to_owned());
     world.session.client_answers(&id, word).await.unwrap_err();
+    let word = ringfence_guard::Answered::Refused("client".to_owned());
+    world.session.client_answers(&id, word).await.unwrap_err();
 }
 
 #[tokio::test]
